@@ -1,0 +1,58 @@
+/**
+ * The chain: SHA-256 over the previous chain value and an entry's canonical bytes, so that an altered or missing
+ * ledger entry is evident to whoever knows a later value. Byte layouts are specified in docs/chain.md and held by
+ * vectors in test/data/chain-vectors.json.
+ */
+import { hash } from 'node:crypto';
+import type { BalanceKey } from './balance.ts';
+
+const GENESIS_TAG = 'settled/balance/1\n';
+const ENTRY_TAG = 'settled/entry/1\n';
+const CHAIN_BYTES = 32;
+const ENTRY_OFFSET = CHAIN_BYTES + ENTRY_TAG.length;
+
+/** What of a ledger entry goes into its chain value. */
+export interface ChainedEntry extends BalanceKey {
+  /** Digest of what the engine stated (digest.ts), 32 bytes. */
+  readonly digest: Buffer;
+  /** Index of the leg within its event, 0 … 3. */
+  readonly leg: number;
+  /** Index of the step within its leg, 0 or 1. */
+  readonly step: number;
+  /** The version that this entry brings. */
+  readonly version: bigint;
+  readonly availableAfter: bigint;
+  readonly frozenAfter: bigint;
+}
+
+/**
+ * The chain value before a balance's first entry: SHA-256 of the tag `settled/balance/1\n`, the user id (64 bits) and
+ * the asset id (32 bits), big-endian.
+ */
+export function genesisChain(key: BalanceKey): Buffer {
+  const bytes = Buffer.allocUnsafe(GENESIS_TAG.length + 12);
+  bytes.write(GENESIS_TAG, 'latin1');
+  bytes.writeBigInt64BE(key.userId, GENESIS_TAG.length);
+  bytes.writeInt32BE(key.assetId, GENESIS_TAG.length + 8);
+  return hash('sha256', bytes, 'buffer');
+}
+
+/**
+ * The chain value of an entry: SHA-256 of the previous value (32 bytes), the tag `settled/entry/1\n`, the digest of
+ * what the engine stated (32 bytes), leg and step (a byte each), user (64), asset (32), version, available and frozen
+ * after (64 each), big-endian.
+ */
+export function nextChain(previous: Buffer, entry: ChainedEntry): Buffer {
+  const bytes = Buffer.allocUnsafe(ENTRY_OFFSET + CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8);
+  previous.copy(bytes, 0, 0, CHAIN_BYTES);
+  bytes.write(ENTRY_TAG, CHAIN_BYTES, 'latin1');
+  let at = ENTRY_OFFSET + entry.digest.copy(bytes, ENTRY_OFFSET, 0, CHAIN_BYTES);
+  at = bytes.writeUInt8(entry.leg, at);
+  at = bytes.writeUInt8(entry.step, at);
+  at = bytes.writeBigInt64BE(entry.userId, at);
+  at = bytes.writeInt32BE(entry.assetId, at);
+  at = bytes.writeBigInt64BE(entry.version, at);
+  at = bytes.writeBigInt64BE(entry.availableAfter, at);
+  bytes.writeBigInt64BE(entry.frozenAfter, at);
+  return hash('sha256', bytes, 'buffer');
+}

@@ -1,0 +1,198 @@
+/**
+ * The names and types that others share with the workflows: the ingest sends Updates, the activities implement the
+ * interface, the CLI queries. Everything here goes through Temporal as JSON, so 64-bit integers are decimal strings
+ * (I8). A field may be added, never renamed or retyped: recorded histories replay against this file (I9).
+ */
+import type { Rows } from '../domain/chunk.ts';
+import type { ConflictReason } from '../domain/decision.ts';
+
+/** Workflow type of a partition. */
+export const PARTITION_WORKFLOW = 'partition';
+/** Update that settles a chunk. */
+export const SETTLE_UPDATE = 'settle';
+/** Update by which a person lets a halted partition try again. */
+export const RESUME_UPDATE = 'resume';
+/** Query that answers {@link PartitionStatus}. */
+export const STATUS_QUERY = 'status';
+/** Activity that settles a chunk, as far as it can within one attempt. */
+export const SETTLE_ACTIVITY = 'settle';
+
+/**
+ * `type`s of the ApplicationFailures that cross Temporal. Stable: senders act on them.
+ * - `stale-lease`: the chunk is of an older lease than the workflow has seen; its ingest must stop.
+ * - `run-closing`: the run is about to continue as new; send the same Update again.
+ * - `bad-chunk`: the chunk is none of ours; sending it again can't help.
+ * - `storage-unavailable`: reads or writes failed; retried by Temporal.
+ */
+export const FAILURE = {
+  staleLease: 'stale-lease',
+  runClosing: 'run-closing',
+  badChunk: 'bad-chunk',
+  storageUnavailable: 'storage-unavailable',
+} as const;
+
+/** The workflow id of a partition. */
+export function partitionWorkflowId(stream: string, partition: number): string {
+  return `settle-${stream}-${partition}`;
+}
+
+/** Consecutive events of one partition, sent to its workflow in one Update. */
+export interface Chunk {
+  readonly stream: string;
+  readonly partition: number;
+  /** Fencing number of the ingest that sends it; a workflow refuses a lower one than it has seen. */
+  readonly lease: string;
+  /** First and last sequence in the chunk. Other partitions own the sequences between that are not in it. */
+  readonly first: string;
+  readonly last: string;
+  /** Grows only when a remainder is sent again. */
+  readonly try: number;
+  readonly trades: Rows;
+  readonly ledgerEvents: Rows;
+}
+
+/** The id of a chunk's Update. The same chunk has the same id until it has a result. */
+export function chunkUpdateId(chunk: Pick<Chunk, 'stream' | 'first' | 'last' | 'lease' | 'try'>): string {
+  return `${chunk.stream}:${chunk.first}-${chunk.last}:lease${chunk.lease}:try${chunk.try}`;
+}
+
+/** An event that waits, and the first balance that is not as it expects. */
+export interface WaitingReport {
+  readonly sequence: string;
+  /** "trade 7" or "lock". */
+  readonly event: string;
+  readonly state: 'behind' | 'doubt';
+  readonly user: string;
+  readonly asset: number;
+  readonly expected: string;
+  readonly found: string;
+}
+
+/** An event that conflicts, and why. */
+export interface ConflictReport {
+  readonly sequence: string;
+  readonly event: string;
+  readonly reason: ConflictReason;
+  readonly user: string;
+  readonly asset: number;
+  /** Version (or predecessor's sequence, for reason `predecessor`; or value, for `negative-balance`, `overflow`). */
+  readonly expected: string;
+  readonly found: string;
+}
+
+/** What the activity is asked. */
+export interface SettleAttempt {
+  readonly chunk: Chunk;
+  /** Counts the attempts of one Update, from 1. */
+  readonly attempt: number;
+  /** Sequence → when it was first found in doubt, ms since the epoch. Carried over attempts. */
+  readonly doubts: Readonly<Record<string, number>>;
+}
+
+/** What the activity answers: everything in the chunk is either settled or in `remaining`. */
+export interface SettleAttemptResult {
+  /** Events settled by this attempt. */
+  readonly settled: number;
+  /** Events found settled already. */
+  readonly duplicates: number;
+  /** Sequences that are not settled, ascending. */
+  readonly remaining: readonly string[];
+  /** Why, for the first few of them. */
+  readonly waiting: readonly WaitingReport[];
+  readonly doubts: Readonly<Record<string, number>>;
+  /** The lowest event that conflicts, if any does. It stands in `remaining` too. */
+  readonly conflict?: ConflictReport;
+}
+
+/** The activities that workflows call. */
+export interface SettleActivities {
+  [SETTLE_ACTIVITY](attempt: SettleAttempt): Promise<SettleAttemptResult>;
+}
+
+/** A partition that waits for a person. */
+export interface Halt {
+  readonly conflict: ConflictReport;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+/** Result of the `settle` Update. */
+export interface SettleResult {
+  /**
+   * - `settled`: all of it.
+   * - `behind`: something in `remaining` waits for an earlier event; send it again.
+   * - `halted`: the partition waits for a person; `halt` says why. Sending again is harmless.
+   * - `unavailable`: the storage did not answer within the Update's bound; send again.
+   */
+  readonly outcome: 'settled' | 'behind' | 'halted' | 'unavailable';
+  readonly settled: number;
+  readonly remaining: readonly string[];
+  readonly waiting: readonly WaitingReport[];
+  readonly attempts: number;
+  readonly halt?: Halt;
+  /** The storage's last error, for `unavailable`. */
+  readonly problem?: string;
+}
+
+/** Limits of an Update, so that every one ends (the design's bound on time and attempts). */
+export interface PartitionLimits {
+  /** Attempts of one Update. */
+  readonly attemptsMax: number;
+  /** Time after which an Update makes no further attempt, ms. */
+  readonly updateMsMax: number;
+  /** First and longest wait between attempts, ms; it doubles in between. */
+  readonly waitMsFirst: number;
+  readonly waitMsMax: number;
+  /** Start-to-close of one activity attempt, ms; longer than the settler's own bound. */
+  readonly activityMsMax: number;
+  /** Without a heartbeat for so long an attempt counts as dead, ms. */
+  readonly heartbeatMsMax: number;
+  /** Updates after which the run continues as new. Below the server's 2 000. */
+  readonly updatesPerRunMax: number;
+  /** Events of history after which the run continues as new. */
+  readonly historyEventsMax: number;
+}
+
+/** Argument of the partition workflow. Given by whoever starts it; carried from run to run. */
+export interface PartitionInput {
+  readonly stream: string;
+  readonly partition: number;
+  readonly limits: PartitionLimits;
+  /** What a former run hands on. */
+  readonly carried?: {
+    readonly lease: string;
+    readonly settledTotal: string;
+    readonly halt?: Halt;
+  };
+}
+
+/** Default {@link PartitionLimits}. */
+export const PARTITION_LIMITS: PartitionLimits = {
+  attemptsMax: 12,
+  updateMsMax: 30_000,
+  waitMsFirst: 250,
+  waitMsMax: 4_000,
+  activityMsMax: 30_000,
+  heartbeatMsMax: 4_000,
+  updatesPerRunMax: 1_500,
+  historyEventsMax: 12_000,
+};
+
+/** Argument of the `resume` Update. */
+export interface ResumeRequest {
+  readonly who: string;
+  readonly why: string;
+}
+
+/** Answer of the `status` query. */
+export interface PartitionStatus {
+  readonly stream: string;
+  readonly partition: number;
+  readonly lease: string;
+  /** Events that Updates of this workflow reported settled, over all its runs. */
+  readonly settledTotal: string;
+  /** Updates that have begun and not ended. */
+  readonly unfinished: number;
+  readonly waiting: readonly WaitingReport[];
+  readonly halt?: Halt;
+}
