@@ -1,0 +1,77 @@
+/**
+ * Rows of `ledger_entries`: one per version of a balance, append-only, written USING TIMESTAMP = version (I3) and
+ * gathered by account and bucket into unlogged batches, each of which is one partition (I1a).
+ */
+import type { types } from 'cassandra-driver';
+import { entryBucket, type LedgerEntry } from '../domain/entries.ts';
+import type { EventKind } from '../domain/event.ts';
+import type { StepKind } from '../domain/legs.ts';
+import type { Statement } from './event-rows.ts';
+
+const COLUMNS = [
+  'user_id',
+  'asset_id',
+  'bucket',
+  'version',
+  'stream',
+  'sequence',
+  'event_kind',
+  'event_id',
+  'step',
+  'available_change',
+  'frozen_change',
+  'available',
+  'frozen',
+  'chain',
+  'time',
+];
+
+/** Column list for reads. */
+export const ENTRY_COLUMN_LIST = COLUMNS.join(', ');
+
+const INSERT_ENTRY = `INSERT INTO ledger_entries (${ENTRY_COLUMN_LIST}) VALUES (${COLUMNS.map(() => '?').join(', ')}) USING TIMESTAMP ?`;
+
+/** The statement that writes an entry. */
+export function entryStatement(entry: LedgerEntry): Statement {
+  return {
+    query: INSERT_ENTRY,
+    params: [
+      entry.userId,
+      entry.assetId,
+      entryBucket(entry.version),
+      entry.version,
+      entry.stream,
+      entry.sequence,
+      entry.eventKind,
+      entry.eventId,
+      entry.step,
+      entry.availableChange,
+      entry.frozenChange,
+      entry.availableAfter,
+      entry.frozenAfter,
+      entry.chain,
+      new Date(entry.timeMs),
+      entry.version,
+    ],
+  };
+}
+
+/** A row as an entry. */
+export function entryOf(row: types.Row): LedgerEntry {
+  return {
+    userId: row['user_id'] as bigint,
+    assetId: row['asset_id'] as number,
+    version: row['version'] as bigint,
+    stream: row['stream'] as string,
+    sequence: row['sequence'] as bigint,
+    eventKind: row['event_kind'] as EventKind,
+    eventId: row['event_id'] as bigint,
+    step: row['step'] as StepKind,
+    availableChange: row['available_change'] as bigint,
+    frozenChange: row['frozen_change'] as bigint,
+    availableAfter: row['available'] as bigint,
+    frozenAfter: row['frozen'] as bigint,
+    chain: row['chain'] as Buffer,
+    timeMs: (row['time'] as Date).getTime(),
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * Rows of events: `settled_trades` and `ledger_events`. Absolute values, written USING TIMESTAMP = sequence (I2, I3),
+ * with the legs in one cell and the run that settled them in another (I11). A row reads back as the event it was.
+ */
+import type { types } from 'cassandra-driver';
+import type { CalculatedLeg } from '../domain/calculate.ts';
+import type { LedgerEvent, LedgerKind, SettlementEvent, Trade } from '../domain/event.ts';
+import type { DigestedEvent } from '../settlement/port.ts';
+import { decodeLegs, encodeLegs } from './legs-cell.ts';
+
+/** Sequences per partition of `ledger_events` and of `stream_log`. */
+export const SEQUENCE_BUCKET = 10_000n;
+
+/** The bucket that holds a sequence. */
+export function sequenceBucket(sequence: bigint): bigint {
+  return sequence / SEQUENCE_BUCKET;
+}
+
+const TRADE_COLUMNS = [
+  'trade_id',
+  'stream',
+  'output_sequence',
+  'sequence',
+  'buy_order_id',
+  'sell_order_id',
+  'buyer_user_id',
+  'seller_user_id',
+  'price',
+  'quantity',
+  'base_asset',
+  'quote_asset',
+  'quote_amount',
+  'buyer_refund',
+  'seller_refund',
+  'match_seq',
+  'settled_at',
+  'time_stamped',
+  'trade_date',
+  'buyer_quote_version',
+  'buyer_base_version',
+  'seller_base_version',
+  'seller_quote_version',
+  'digest',
+  'legs',
+  'settled_by',
+];
+
+const LEDGER_COLUMNS = [
+  'stream',
+  'bucket',
+  'sequence',
+  'kind',
+  'user_id',
+  'sequence_id',
+  'amount',
+  'currency',
+  'related_id',
+  'created_at',
+  'time_stamped',
+  'version',
+  'version_stated',
+  'digest',
+  'legs',
+  'settled_by',
+];
+
+const insert = (table: string, columns: readonly string[]): string =>
+  `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) USING TIMESTAMP ?`;
+
+const INSERT_TRADE = insert('settled_trades', TRADE_COLUMNS);
+const INSERT_LEDGER = insert('ledger_events', LEDGER_COLUMNS);
+
+/** Reads one trade by its whole key. */
+export const SELECT_TRADE = `SELECT ${TRADE_COLUMNS.join(', ')} FROM settled_trades WHERE trade_id = ? AND stream = ? AND output_sequence = ?`;
+/** Reads every trade of an id: more than one means that the id was used twice. */
+export const SELECT_TRADES_OF_ID = `SELECT ${TRADE_COLUMNS.join(', ')} FROM settled_trades WHERE trade_id = ?`;
+/** Reads one ledger event. */
+export const SELECT_LEDGER = `SELECT ${LEDGER_COLUMNS.join(', ')} FROM ledger_events WHERE stream = ? AND bucket = ? AND sequence = ?`;
+/** Column lists for scans. */
+export const TRADE_COLUMN_LIST = TRADE_COLUMNS.join(', ');
+export const LEDGER_COLUMN_LIST = LEDGER_COLUMNS.join(', ');
+
+/** A statement with its values, ready for a batch. */
+export interface Statement {
+  readonly query: string;
+  readonly params: readonly unknown[];
+}
+
+/** An event's row read back. */
+export interface EventRow extends DigestedEvent {
+  readonly stream: string;
+  readonly legs: readonly CalculatedLeg[];
+  /** JSON: workflow, run, chunk, time (I11). */
+  readonly settledBy: string;
+}
+
+/** yyyymmdd of a time, UTC. */
+export function tradeDate(timeMs: number): number {
+  const date = new Date(timeMs);
+  return date.getUTCFullYear() * 10_000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate();
+}
+
+/** The statement that writes an event's row, and the row's encoded size in bytes (an estimate from above). */
+export function eventStatement(
+  stream: string,
+  { event, digest }: DigestedEvent,
+  legs: readonly CalculatedLeg[],
+  settledBy: string,
+): { statement: Statement; bytes: number } {
+  const cell = encodeLegs(legs);
+  // Fixed columns take 8 bytes and a length of 4 each; statement id, lengths and flags about 60.
+  const bytes =
+    cell.length + settledBy.length + stream.length + digest.length + 12 * TRADE_COLUMNS.length + 60;
+  const time = new Date(event.timeMs);
+  if (event.kind !== 'trade') {
+    const params = [
+      stream,
+      sequenceBucket(event.sequence),
+      event.sequence,
+      event.kind,
+      event.userId,
+      event.sequenceId,
+      event.amount,
+      event.currency,
+      event.relatedId,
+      time,
+      event.stamped,
+      event.version,
+      event.versionStated,
+      digest,
+      cell,
+      settledBy,
+      event.sequence,
+    ];
+    return { statement: { query: INSERT_LEDGER, params }, bytes };
+  }
+  const params = [
+    event.tradeId,
+    stream,
+    event.outputSequence,
+    event.sequence,
+    event.buyOrderId,
+    event.sellOrderId,
+    event.buyerUserId,
+    event.sellerUserId,
+    event.price,
+    event.quantity,
+    event.baseAsset,
+    event.quoteAsset,
+    event.quoteAmount,
+    event.buyerRefund,
+    event.sellerRefund,
+    event.matchSeq,
+    time,
+    event.stamped,
+    tradeDate(event.timeMs),
+    event.buyerQuoteVersion,
+    event.buyerBaseVersion,
+    event.sellerBaseVersion,
+    event.sellerQuoteVersion,
+    digest,
+    cell,
+    settledBy,
+    event.sequence,
+  ];
+  return { statement: { query: INSERT_TRADE, params }, bytes };
+}
+
+/** The query for an event's own row. */
+export function ownRowQuery(stream: string, event: SettlementEvent): Statement {
+  return event.kind === 'trade'
+    ? { query: SELECT_TRADE, params: [event.tradeId, stream, event.outputSequence] }
+    : { query: SELECT_LEDGER, params: [stream, sequenceBucket(event.sequence), event.sequence] };
+}
+
+/** The trade of a `settled_trades` row. */
+export function tradeOf(row: types.Row): Trade {
+  return {
+    kind: 'trade',
+    sequence: row['sequence'] as bigint,
+    timeMs: (row['settled_at'] as Date).getTime(),
+    stamped: row['time_stamped'] as boolean,
+    tradeId: row['trade_id'] as bigint,
+    buyOrderId: row['buy_order_id'] as bigint,
+    sellOrderId: row['sell_order_id'] as bigint,
+    buyerUserId: row['buyer_user_id'] as bigint,
+    sellerUserId: row['seller_user_id'] as bigint,
+    price: row['price'] as bigint,
+    quantity: row['quantity'] as bigint,
+    baseAsset: row['base_asset'] as number,
+    quoteAsset: row['quote_asset'] as number,
+    buyerRefund: row['buyer_refund'] as bigint,
+    sellerRefund: row['seller_refund'] as bigint,
+    matchSeq: row['match_seq'] as bigint,
+    outputSequence: row['output_sequence'] as bigint,
+    quoteAmount: row['quote_amount'] as bigint,
+    buyerQuoteVersion: row['buyer_quote_version'] as bigint,
+    buyerBaseVersion: row['buyer_base_version'] as bigint,
+    sellerBaseVersion: row['seller_base_version'] as bigint,
+    sellerQuoteVersion: row['seller_quote_version'] as bigint,
+  };
+}
+
+/** The ledger event of a `ledger_events` row. */
+export function ledgerEventOf(row: types.Row): LedgerEvent {
+  return {
+    kind: row['kind'] as LedgerKind,
+    sequence: row['sequence'] as bigint,
+    timeMs: (row['created_at'] as Date).getTime(),
+    stamped: row['time_stamped'] as boolean,
+    userId: row['user_id'] as bigint,
+    sequenceId: row['sequence_id'] as bigint,
+    amount: row['amount'] as bigint,
+    currency: row['currency'] as number,
+    relatedId: row['related_id'] as bigint,
+    version: row['version'] as bigint,
+    versionStated: row['version_stated'] as boolean,
+  };
+}
+
+/**
+ * An event's row as the event, its legs and the run that settled it.
+ *
+ * @throws Error naming the event if a cell is missing or does not fit
+ */
+export function eventRowOf(table: 'settled_trades' | 'ledger_events', row: types.Row): EventRow {
+  const event = table === 'settled_trades' ? tradeOf(row) : ledgerEventOf(row);
+  return {
+    stream: row['stream'] as string,
+    event,
+    digest: row['digest'] as Buffer,
+    legs: decodeLegs(row['legs'] as string, event),
+    settledBy: row['settled_by'] as string,
+  };
+}

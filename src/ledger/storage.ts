@@ -1,0 +1,148 @@
+/**
+ * The settler's port on Cassandra. Reads are bounded and parallel; a write that times out, of whatever write type, is
+ * reported as pending and left to the settler (I5); everything is at LOCAL_QUORUM (I5a).
+ */
+import { errors, types, type Client } from 'cassandra-driver';
+import pLimit from 'p-limit';
+import { balanceName, type BalanceKey } from '../domain/balance.ts';
+import type { CalculatedLeg } from '../domain/calculate.ts';
+import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
+import type {
+  DigestedEvent,
+  EncodedEvent,
+  SettlementBatch,
+  SettlementStorage,
+  StoredBalance,
+  StoredEventRow,
+  WriteEnding,
+} from '../settlement/port.ts';
+import {
+  BALANCE_BYTES_MAX,
+  balanceOf,
+  balanceStatement,
+  missingBalance,
+  SELECT_BALANCES,
+} from './balance-rows.ts';
+import { entryStatement } from './entry-rows.ts';
+import { eventRowOf, eventStatement, ownRowQuery, type Statement } from './event-rows.ts';
+import { readWatermark } from './streams.ts';
+
+/** Bounds and consistency of {@link CassandraStorage}. */
+export interface StorageOptions {
+  /** Reads at once; thousands at once time out in the driver. @default 256 */
+  readonly readsInFlightMax?: number;
+  readonly readConsistency?: types.consistencies;
+  readonly writeConsistency?: types.consistencies;
+}
+
+/** Entries per unlogged batch: about 9 KiB. */
+const ENTRIES_PER_WRITE_MAX = 50;
+
+/** True if a request timed out: whether it was carried out is unknown. */
+export function isTimeout(error: unknown): boolean {
+  if (error instanceof errors.OperationTimedOutError) return true;
+  return error instanceof errors.ResponseError && error.code === types.responseErrorCodes.writeTimeout;
+}
+
+/** Implements the settler's port with one driver client. */
+export class CassandraStorage implements SettlementStorage {
+  readonly balanceBytesMax = BALANCE_BYTES_MAX;
+  readonly entriesPerWriteMax = ENTRIES_PER_WRITE_MAX;
+  readonly #client: Client;
+  readonly #bounded: ReturnType<typeof pLimit>;
+  readonly #readConsistency: types.consistencies;
+  readonly #writeConsistency: types.consistencies;
+
+  constructor(client: Client, options: StorageOptions = {}) {
+    this.#client = client;
+    this.#bounded = pLimit(options.readsInFlightMax ?? 256);
+    this.#readConsistency = options.readConsistency ?? types.consistencies.localQuorum;
+    this.#writeConsistency = options.writeConsistency ?? types.consistencies.localQuorum;
+  }
+
+  readWatermark(stream: string): Promise<bigint> {
+    return readWatermark(this.#client, stream, this.#readConsistency);
+  }
+
+  async readBalances(keys: readonly BalanceKey[]): Promise<StoredBalance[]> {
+    const assetsOf = new Map<bigint, Set<number>>();
+    for (const { userId, assetId } of keys) {
+      const assets = assetsOf.get(userId);
+      if (assets) assets.add(assetId);
+      else assetsOf.set(userId, new Set([assetId]));
+    }
+    const found = new Map<string, StoredBalance>();
+    await Promise.all(
+      [...assetsOf].map(([userId, assets]) =>
+        this.#bounded(async () => {
+          const result = await this.#read({ query: SELECT_BALANCES, params: [userId, [...assets]] });
+          for (const row of result.rows) {
+            const balance = balanceOf(row);
+            found.set(balanceName(balance), balance);
+          }
+        }),
+      ),
+    );
+    return keys.map((key) => found.get(balanceName(key)) ?? missingBalance(key));
+  }
+
+  readEventRows(stream: string, events: readonly DigestedEvent[]): Promise<(StoredEventRow | undefined)[]> {
+    return Promise.all(
+      events.map(({ event }) =>
+        this.#bounded(async () => {
+          const result = await this.#read(ownRowQuery(stream, event));
+          const row = result.first() as types.Row | null;
+          if (!row) return undefined;
+          const stored = eventRowOf(event.kind === 'trade' ? 'settled_trades' : 'ledger_events', row);
+          return { digest: stored.digest, entries: entriesOf(stream, stored.event, stored.legs) };
+        }),
+      ),
+    );
+  }
+
+  encodeEvent(
+    stream: string,
+    event: DigestedEvent,
+    legs: readonly CalculatedLeg[],
+    settledBy: string,
+  ): EncodedEvent {
+    const { statement, bytes } = eventStatement(stream, event, legs, settledBy);
+    return { row: statement, bytes };
+  }
+
+  writeBatch(batch: SettlementBatch): Promise<WriteEnding> {
+    const statements = [
+      ...batch.events.map((event) => event.row as Statement),
+      ...batch.balances.map((balance) => balanceStatement(balance)),
+    ];
+    return this.#write(statements, true);
+  }
+
+  writeEntries(entries: readonly LedgerEntry[]): Promise<WriteEnding> {
+    return this.#write(
+      entries.map((entry) => entryStatement(entry)),
+      false,
+    );
+  }
+
+  #read({ query, params }: Statement): Promise<types.ResultSet> {
+    return this.#client.execute(query, params as unknown[], {
+      prepare: true,
+      isIdempotent: true,
+      consistency: this.#readConsistency,
+    });
+  }
+
+  async #write(statements: readonly Statement[], logged: boolean): Promise<WriteEnding> {
+    try {
+      await this.#client.batch(
+        statements.map(({ query, params }) => ({ query, params: params as unknown[] })),
+        { prepare: true, logged, isIdempotent: true, consistency: this.#writeConsistency },
+      );
+      return 'written';
+    } catch (error) {
+      if (isTimeout(error)) return 'pending';
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The stream log: one line a sequence, the intake (I1b). Lines are gathered by bucket into unlogged batches, each of
+ * which is one partition, and written USING TIMESTAMP = sequence.
+ */
+import type { Client, types } from 'cassandra-driver';
+import type { EventKind } from '../domain/event.ts';
+import { SEQUENCE_BUCKET, sequenceBucket } from './event-rows.ts';
+
+/** What the ingest received under a sequence. */
+export interface StreamLine {
+  readonly sequence: bigint;
+  readonly kind: EventKind;
+  /** A trade's id, or a ledger event's own number. */
+  readonly id: bigint;
+  /** Digest of what the engine stated, 32 bytes. */
+  readonly digest: Buffer;
+  readonly lease: bigint;
+}
+
+const INSERT_LINE =
+  'INSERT INTO stream_log (stream, bucket, sequence, kind, id, digest, lease) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?';
+const COLUMNS = 'sequence, kind, id, digest, lease';
+
+/** Lines per unlogged batch: about 10 KiB. */
+export const LINES_PER_WRITE_MAX = 100;
+
+/** Writes lines of one bucket, at most {@link LINES_PER_WRITE_MAX}. Resolves once they are acknowledged at quorum. */
+export async function writeLines(
+  client: Client,
+  stream: string,
+  lines: readonly StreamLine[],
+): Promise<void> {
+  await client.batch(
+    lines.map((line) => ({
+      query: INSERT_LINE,
+      params: [
+        stream,
+        sequenceBucket(line.sequence),
+        line.sequence,
+        line.kind,
+        line.id,
+        line.digest,
+        line.lease,
+        line.sequence,
+      ],
+    })),
+    { prepare: true, logged: false, isIdempotent: true },
+  );
+}
+
+/** The line of a sequence, if there is one. */
+export async function readLine(
+  client: Client,
+  stream: string,
+  sequence: bigint,
+): Promise<StreamLine | undefined> {
+  const result = await client.execute(
+    `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence = ?`,
+    [stream, sequenceBucket(sequence), sequence],
+    { prepare: true },
+  );
+  const row = result.first() as types.Row | null;
+  return row ? lineOf(row) : undefined;
+}
+
+/** The lines above a sequence, ascending. Ends at the first bucket without any. */
+export async function* linesAbove(
+  client: Client,
+  stream: string,
+  sequence: bigint,
+): AsyncGenerator<StreamLine> {
+  for (let bucket = sequenceBucket(sequence + 1n); ; bucket += 1n) {
+    const result = await client.execute(
+      `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence > ?`,
+      [stream, bucket, sequence],
+      { prepare: true, fetchSize: 2_000 },
+    );
+    let empty = true;
+    for await (const row of result) {
+      empty = false;
+      yield lineOf(row);
+    }
+    if (empty) return;
+  }
+}
+
+/** The highest line above a sequence, or undefined if there is none. */
+export async function highestLineAbove(
+  client: Client,
+  stream: string,
+  sequence: bigint,
+): Promise<StreamLine | undefined> {
+  let highest: StreamLine | undefined;
+  for (let bucket = sequenceBucket(sequence + 1n); ; bucket += 1n) {
+    const result = await client.execute(
+      `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence > ? ORDER BY sequence DESC LIMIT 1`,
+      [stream, bucket, sequence],
+      { prepare: true },
+    );
+    const row = result.first() as types.Row | null;
+    if (!row) return highest;
+    highest = lineOf(row);
+  }
+}
+
+/** A row as a line. */
+export function lineOf(row: types.Row): StreamLine {
+  return {
+    sequence: row['sequence'] as bigint,
+    kind: row['kind'] as EventKind,
+    id: row['id'] as bigint,
+    digest: row['digest'] as Buffer,
+    lease: row['lease'] as bigint,
+  };
+}
