@@ -22,18 +22,39 @@ export const SETTLE_ACTIVITY = 'settle';
  * - `stale-lease`: the chunk is of an older lease than the workflow has seen; its ingest must stop.
  * - `run-closing`: the run is about to continue as new; send the same Update again.
  * - `bad-chunk`: the chunk is none of ours; sending it again can't help.
+ * - `halted`: the partition waits for a person. Refused before it enters the history, so that senders may ask again for
+ *   as long as it takes; `details[0]` is the {@link SettleResult} of outcome `halted`.
+ * - `bad-request`: a `resume` without who or why, or an input of the workflow that is none.
  * - `storage-unavailable`: reads or writes failed; retried by Temporal.
+ * - `internal-fault`: a fault of the workflow's own code. The Update fails with it; the partition goes on.
  */
 export const FAILURE = {
   staleLease: 'stale-lease',
   runClosing: 'run-closing',
   badChunk: 'bad-chunk',
+  halted: 'halted',
+  badRequest: 'bad-request',
+  internalFault: 'internal-fault',
   storageUnavailable: 'storage-unavailable',
 } as const;
 
 /** The workflow id of a partition. */
 export function partitionWorkflowId(stream: string, partition: number): string {
   return `settle-${stream}-${partition}`;
+}
+
+/** Static summary and details of a partition's workflow, for the UI. Given by whoever starts it. */
+export function partitionSummary(
+  stream: string,
+  partition: number,
+): { readonly staticSummary: string; readonly staticDetails: string } {
+  return {
+    staticSummary: `partition ${partition} of ${stream}`,
+    staticDetails:
+      `Settles the events of stream \`${stream}\` whose owner lives in partition ${partition}. Each \`${SETTLE_UPDATE}\` ` +
+      `Update is a chunk of events, each activity an attempt at it, each timer a wait for a balance that is not yet at ` +
+      `the version an event expects. A halted partition goes on after \`${RESUME_UPDATE}\`.`,
+  };
 }
 
 /** Consecutive events of one partition, sent to its workflow in one Update. */
@@ -102,6 +123,8 @@ export interface SettleAttemptResult {
   readonly doubts: Readonly<Record<string, number>>;
   /** The lowest event that conflicts, if any does. It stands in `remaining` too. */
   readonly conflict?: ConflictReport;
+  /** True where Temporal had tried before: that earlier try may still be running somewhere, unheard. */
+  readonly retried?: boolean;
 }
 
 /** The activities that workflows call. */
@@ -163,6 +186,10 @@ export interface PartitionInput {
     readonly lease: string;
     readonly settledTotal: string;
     readonly halt?: Halt;
+    /** Sequence → when it was first found in doubt, ms since the epoch, for events not settled yet. */
+    readonly doubts?: Readonly<Record<string, number>>;
+    /** See {@link PartitionStatus.quietAt}. */
+    readonly quietAtMs?: number;
   };
 }
 
@@ -184,6 +211,12 @@ export interface ResumeRequest {
   readonly why: string;
 }
 
+/** Result of the `resume` Update. */
+export interface ResumeResult {
+  /** The halt that was lifted; absent where the partition was not halted. */
+  readonly lifted?: Halt;
+}
+
 /** Answer of the `status` query. */
 export interface PartitionStatus {
   readonly stream: string;
@@ -195,4 +228,9 @@ export interface PartitionStatus {
   readonly unfinished: number;
   readonly waiting: readonly WaitingReport[];
   readonly halt?: Halt;
+  /**
+   * ISO 8601. Until then an attempt that timed out may still be running on a worker that nobody hears. Absent where
+   * every attempt has answered.
+   */
+  readonly quietAt?: string;
 }
