@@ -127,5 +127,5 @@ export function describeValue(value: unknown): string {
   if (value instanceof OddNumber)
     return `the number ${value.text.length > 40 ? `${value.text.slice(0, 39)}…` : value.text}`;
   if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : String(value);
+  return typeof value === 'boolean' ? `${value}` : 'an object';
 }

@@ -72,7 +72,7 @@ describe('the partition of a user', () => {
   it.each([2, 7, 16, 64])('is spread evenly over %i partitions for consecutive user ids', (count) => {
     const users = 64_000;
     for (const first of [0n, 1_001n, 1n << 53n]) {
-      const found = new Array<number>(count).fill(0);
+      const found = Array.from({ length: count }, () => 0);
       for (let i = 0; i < users; i++) {
         const partition = partitionOf(first + BigInt(i), count);
         found[partition] = (found[partition] ?? Number.NaN) + 1;
