@@ -1,0 +1,163 @@
+/**
+ * Group commit: calculated events are gathered into LOGGED BATCHes, whole events with every balance they change once,
+ * at its last version (I1). A batch is sent only after those that wrote the versions it builds on have succeeded (I4);
+ * what depends on an event may share its batch. Independent batches run side by side, up to a bound.
+ */
+import { balanceName } from '../domain/balance.ts';
+import type { Clock } from './clock.ts';
+import type { SettlerLimits } from './limits.ts';
+import type { BalanceWrite, SettlementStorage } from './port.ts';
+import { untilWritten } from './repeat.ts';
+import type { Task } from './task.ts';
+
+/** Who is told how batches end. */
+export interface CommitListener {
+  written(tasks: readonly Task[]): void;
+  failed(tasks: readonly Task[], error: unknown): void;
+}
+
+/** Counts of what was sent. */
+export interface CommitCounts {
+  batches: number;
+  events: number;
+  balances: number;
+  bytes: number;
+}
+
+interface Group {
+  readonly tasks: Task[];
+  readonly balances: Map<string, BalanceWrite>;
+  bytes: number;
+}
+
+/** Orders and groups calculated events. */
+export class Committer {
+  readonly counts: CommitCounts = { batches: 0, events: 0, balances: 0, bytes: 0 };
+  readonly #storage: SettlementStorage;
+  readonly #clock: Clock;
+  readonly #limits: SettlerLimits;
+  readonly #listener: CommitListener;
+  /** Events without blockers, oldest first. */
+  #ready: Task[] = [];
+  #inFlight = 0;
+  #pumping = false;
+
+  constructor(storage: SettlementStorage, clock: Clock, limits: SettlerLimits, listener: CommitListener) {
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#listener = listener;
+  }
+
+  /** Takes a calculated event. Its batch is sent when its blockers are written, or together with them. */
+  add(task: Task): void {
+    if (task.blockers === 0) this.#ready.push(task);
+    this.#pump();
+  }
+
+  /** Drops every event that is not in a batch under way. */
+  forget(): void {
+    this.#ready = [];
+  }
+
+  /** Sends batches in the next turn, so that events that come together are grouped. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      while (this.#inFlight < this.#limits.batchesInFlightMax && this.#ready.length > 0) {
+        const group = this.#gather();
+        this.#inFlight += 1;
+        void this.#send(group);
+      }
+    });
+  }
+
+  /**
+   * Takes events from the oldest on. Behind each come the events that wait for it alone, or for it and others of the
+   * same batch: depth first, since what touches the same balances shares their rows.
+   */
+  #gather(): Group {
+    const group: Group = { tasks: [], balances: new Map(), bytes: 0 };
+    const taken = new Map<Task, number>();
+    const chained: Task[] = [];
+    let next = 0;
+    for (;;) {
+      const fromChain = chained.length > 0;
+      const task = fromChain ? chained[chained.length - 1] : this.#ready[next];
+      if (!task || !this.#fits(group, task)) break;
+      if (fromChain) chained.pop();
+      else next += 1;
+      this.#put(group, task);
+      for (const dependent of task.dependents) {
+        const blockersHere = (taken.get(dependent) ?? 0) + 1;
+        taken.set(dependent, blockersHere);
+        if (blockersHere === dependent.blockers) chained.push(dependent);
+      }
+    }
+    this.#ready.splice(0, next);
+    return group;
+  }
+
+  #fits(group: Group, task: Task): boolean {
+    if (group.tasks.length === 0) return true;
+    if (group.tasks.length >= this.#limits.groupEventsMax) return false;
+    const fresh = task.held.filter((held) => !group.balances.has(held.name)).length;
+    const bytes = (task.encoded?.bytes ?? 0) + fresh * this.#storage.balanceBytesMax;
+    return group.bytes + bytes <= this.#limits.groupBytesMax;
+  }
+
+  #put(group: Group, task: Task): void {
+    group.tasks.push(task);
+    task.inBatch = true;
+    group.bytes += task.encoded?.bytes ?? 0;
+    for (const [index, touch] of task.touches.entries()) {
+      const balance = task.after?.[index];
+      if (!balance) throw new Error(`committer: ${task.id} has no calculated balance ${balanceName(touch)}`);
+      const name = balanceName(touch);
+      if (!group.balances.has(name)) group.bytes += this.#storage.balanceBytesMax;
+      group.balances.set(name, {
+        userId: touch.userId,
+        assetId: touch.assetId,
+        balance,
+        timeMs: task.event.timeMs,
+      });
+    }
+  }
+
+  async #send(group: Group): Promise<void> {
+    const { tasks } = group;
+    const batch = {
+      events: tasks.flatMap((task) => (task.encoded ? [task.encoded] : [])),
+      balances: [...group.balances.values()],
+    };
+    try {
+      await untilWritten(this.#clock, this.#limits, `a batch of ${tasks.length} events`, () =>
+        this.#storage.writeBatch(batch),
+      );
+      this.counts.batches += 1;
+      this.counts.events += tasks.length;
+      this.counts.balances += batch.balances.length;
+      this.counts.bytes += group.bytes;
+      for (const task of tasks) task.inBatch = false;
+      this.#listener.written(tasks);
+      this.#unblock(tasks);
+    } catch (error) {
+      for (const task of tasks) task.inBatch = false;
+      this.#listener.failed(tasks, error);
+    } finally {
+      this.#inFlight -= 1;
+      this.#pump();
+    }
+  }
+
+  #unblock(tasks: readonly Task[]): void {
+    for (const task of tasks)
+      for (const dependent of task.dependents) {
+        dependent.blockers -= 1;
+        if (dependent.blockers === 0 && dependent.state === 'calculated' && !dependent.inBatch)
+          this.#ready.push(dependent);
+      }
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What a task looks like to the decision: from memory, or from a read of the database.
+ */
+import type { Balance } from '../domain/balance.ts';
+import type { Mismatch, ObservedTouch } from '../domain/decision.ts';
+import type { Touch } from '../domain/legs.ts';
+import type { Task } from './task.ts';
+
+/** A touch upon a balance as it was found. */
+export function observeTouch(
+  touch: Touch,
+  predecessor: bigint | undefined,
+  found: Balance,
+  writeTimeNormal: boolean,
+): ObservedTouch {
+  return {
+    ...touch,
+    predecessor,
+    foundVersion: found.version,
+    foundLastSequence: found.lastSequence,
+    writeTimeNormal,
+  };
+}
+
+/** The task's touches upon the balances in memory; undefined while one of them is not read. */
+export function observeHeld(task: Task): ObservedTouch[] | undefined {
+  const touches: ObservedTouch[] = [];
+  for (const [index, touch] of task.touches.entries()) {
+    const held = task.held[index];
+    if (!held?.head) return undefined;
+    touches.push(observeTouch(touch, task.predecessors[index], held.head, held.writeTimeNormal));
+  }
+  return touches;
+}
+
+/** The balances that are not at the versions the task expects. */
+export function mismatches(task: Task): Mismatch[] {
+  return task.touches.flatMap((touch, index) => {
+    const found = task.held[index]?.head?.version;
+    if (found === undefined || found === touch.expectedVersion) return [];
+    return [{ userId: touch.userId, assetId: touch.assetId, expected: touch.expectedVersion, found }];
+  });
+}
