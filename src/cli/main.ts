@@ -1,0 +1,18 @@
+/**
+ * The command line. It wires the commands together, and turns whatever goes wrong into plain words on stderr and the
+ * exit code 1.
+ */
+import { Command } from 'commander';
+import { register as registerDown } from './commands/down.ts';
+import { register as registerLogs } from './commands/logs.ts';
+import { register as registerUp } from './commands/up.ts';
+
+const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
+for (const register of [registerUp, registerDown, registerLogs]) register(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

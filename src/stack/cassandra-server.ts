@@ -1,0 +1,146 @@
+/**
+ * One Cassandra node on loopback, with our configuration and a bounded heap. JMX is off. On SIGTERM it drains: what
+ * was acknowledged is on disk when it ends.
+ */
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Config } from '../config/index.ts';
+import { homePaths, rotateConsoleLog } from './home.ts';
+import { CASSANDRA_MODULE, cassandraVersionPinned } from './pinned.ts';
+import { cassandraVersion } from './probes.ts';
+import { MarkedLog } from './log-tail.ts';
+import type { ServerKind } from './server-start.ts';
+import type { Environment } from './tools.ts';
+
+const START_MS_MAX = 180_000;
+/** Draining takes a second or two with small memtables, more with full ones on a slow disk. */
+const GRACE_MS = 30_000;
+
+/** Packages of the JDK's modules that Cassandra reaches into. */
+const OPENED: Readonly<Record<string, readonly string[]>> = {
+  'java.base': [
+    ...[
+      'jdk.internal.misc',
+      'jdk.internal.ref',
+      'jdk.internal.loader',
+      'jdk.internal.reflect',
+      'jdk.internal.math',
+    ],
+    ...['jdk.internal.module', 'jdk.internal.util.jar', 'sun.nio.ch', 'java.lang', 'java.lang.module'],
+    ...['java.lang.reflect', 'java.io', 'java.nio', 'java.util', 'java.util.concurrent'],
+    ...['java.util.concurrent.atomic', 'java.math', 'java.net'],
+  ],
+  'java.management.rmi': ['com.sun.jmx.remote.internal.rmi'],
+  'java.rmi': ['sun.rmi.registry', 'sun.rmi.server'],
+  'java.sql': ['java.sql'],
+  'jdk.management': ['com.sun.management.internal'],
+};
+
+const openedArgs = (): string[] =>
+  Object.entries(OPENED).flatMap(([module, packages]) =>
+    packages.flatMap((name) => [
+      `--add-exports=${module}/${name}=ALL-UNNAMED`,
+      `--add-opens=${module}/${name}=ALL-UNNAMED`,
+    ]),
+  );
+
+/** What it runs with. */
+export interface CassandraTools {
+  /** The `java` program. */
+  readonly java: string;
+  /** The folder of the jars. */
+  readonly jars: string;
+}
+
+/** What it is started with. */
+export interface CassandraServerOptions {
+  readonly home: string;
+  /** Finds Java and finds or fetches Cassandra's jars. */
+  readonly tools: () => Promise<CassandraTools>;
+  readonly settings: Config['stack'];
+  readonly env: Environment;
+}
+
+function javaArgs(jars: string, { home, settings }: CassandraServerOptions): string[] {
+  const paths = homePaths(home);
+  const agent = readdirSync(jars).find((name) => name.startsWith('jamm-'));
+  return [
+    ...openedArgs(),
+    ...(agent === undefined ? [] : [`-javaagent:${join(jars, agent)}`]),
+    ...[`-Xms${Math.min(256, settings.cassandraHeapMiB)}m`, `-Xmx${settings.cassandraHeapMiB}m`, '-Xss384k'],
+    ...[
+      '-XX:+UseG1GC',
+      '-XX:MaxGCPauseMillis=200',
+      '-XX:+ExitOnOutOfMemoryError',
+      '-XX:+PerfDisableSharedMem',
+    ],
+    ...[
+      '-Djava.awt.headless=true',
+      '-Djdk.attach.allowAttachSelf=true',
+      '-Dio.netty.tryReflectionSetAccessible=true',
+    ],
+    `-Dcassandra.config=${pathToFileURL(paths.cassandraConfig)}`,
+    `-Dcassandra.storagedir=${paths.cassandra}`,
+    `-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback)}`,
+    `-Dsettled.logFile=${paths.log.cassandra}`,
+    // A node alone has nobody to wait for, neither when it comes nor when it goes.
+    ...['-Dcassandra.skip_wait_for_gossip_to_settle=0', '-Dcassandra.ring_delay_ms=0'],
+    ...['-Dcassandra.shutdown_announce_in_ms=0', '-Dcassandra-foreground=yes'],
+    ...['-cp', join(jars, '*'), 'org.apache.cassandra.service.CassandraDaemon'],
+  ];
+}
+
+/** How Cassandra is started. */
+export function cassandraServer(options: CassandraServerOptions): ServerKind<'cassandra'> {
+  const { home, tools, settings, env } = options;
+  const paths = homePaths(home);
+  const [logged, printed] = [new MarkedLog(paths.log.cassandra), new MarkedLog(paths.console.cassandra)];
+  const port = (what: string, value: number, variable: string) => ({ what, port: value, variable });
+  return {
+    name: 'cassandra',
+    title: 'Cassandra',
+    ports: {
+      cql: port('Cassandra (CQL)', settings.cassandraPort, 'SETTLED_STACK_CASSANDRA_PORT'),
+      storage: port(
+        'Cassandra (between nodes)',
+        settings.cassandraStoragePort,
+        'SETTLED_STACK_CASSANDRA_STORAGE_PORT',
+      ),
+    },
+    startMsMax: START_MS_MAX,
+    graceMs: GRACE_MS,
+    prepare: async (ports) => {
+      const { java, jars } = await tools();
+      rotateConsoleLog(paths.console.cassandra);
+      logged.mark();
+      printed.mark();
+      writeFileSync(paths.cassandraConfig, cassandraConfig(paths.cassandra, ports));
+      copyFileSync(CASSANDRA_MODULE.logback, paths.cassandraLogback);
+      return {
+        program: java,
+        version: cassandraVersionPinned(),
+        args: javaArgs(jars, options),
+        folder: paths.cassandra,
+        env,
+        consolePath: paths.console.cassandra,
+      };
+    },
+    probe: async (ports) => (await cassandraVersion(ports.cql)) !== undefined,
+    output: () => logged.sinceMark() || printed.sinceMark(),
+  };
+}
+
+/** Our cassandra.yaml with its names between underscores filled in. */
+export function cassandraConfig(dataDirectory: string, ports: { cql: number; storage: number }): string {
+  const values: Readonly<Record<string, string>> = {
+    // Inside single quotes in YAML, a quote is written twice.
+    dataDirectory: dataDirectory.replaceAll("'", "''"),
+    cqlPort: String(ports.cql),
+    storagePort: String(ports.storage),
+  };
+  return readFileSync(CASSANDRA_MODULE.config, 'utf8').replace(
+    /__([a-zA-Z]+)__/g,
+    (whole, name: string) => values[name] ?? whole,
+  );
+}
