@@ -55,6 +55,9 @@ export const statusQuery = defineQuery<PartitionStatus>(STATUS_QUERY);
  */
 const CLOSING_PAUSE_MS = 50;
 
+/** Messages of an activity's failure that a problem's text holds: the innermost causes. */
+const PROBLEM_MESSAGES_MAX = 4;
+
 /** Settles the chunks of one partition until it is cancelled. */
 export async function partition(input: PartitionInput): Promise<void> {
   const { logic, runtime } = prepared(input);
@@ -143,9 +146,10 @@ function endingOf(error: unknown): AttemptEnding {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure && cause.type === FAILURE.badChunk)
     return { kind: 'bad-chunk', problem: cause.message };
+  // The failure as the server sent it: the SDK leaves the last error of the storage out of a time-out's cause.
   const messages: string[] = [];
-  for (let at: unknown = cause; at instanceof Error; at = at.cause) messages.push(at.message);
-  return { kind: 'unavailable', problem: messages.join(': ') || error.message };
+  for (let at = error.failure; at; at = at.cause ?? undefined) if (at.message) messages.push(at.message);
+  return { kind: 'unavailable', problem: messages.slice(-PROBLEM_MESSAGES_MAX).join(': ') || error.message };
 }
 
 function refuse(refusal: Refused | undefined): void {

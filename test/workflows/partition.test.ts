@@ -365,6 +365,19 @@ describe('storage that does not answer', () => {
     expect(partition.settler.requests.length).toBeGreaterThan(1);
   });
 
+  test('and hangs is given up with the last error that was heard of it', async () => {
+    const partition = await start(
+      async (request, call) => {
+        if (call === 1) return broken(request, call);
+        await delay(1_500, undefined, { signal: request.signal });
+        return [];
+      },
+      { updateMsMax: 800, activityMsMax: 800 },
+    );
+    const result = await partition.send(partition.chunk(1, 1));
+    expect(result.problem).toContain('activity ScheduleToClose timeout: no quorum: 2 of 3 are down');
+  });
+
   test('is waited for, so that a short fault goes unnoticed', async () => {
     const partition = await start((request, call) =>
       call < 3 ? broken(request, call) : all(request, SETTLED),
