@@ -16,7 +16,7 @@ export type TemporaryStackOptions = Omit<StartStackOptions, 'attached'>;
  * @param options of `settings` home and ports are replaced
  */
 export async function startTemporaryStack(options: TemporaryStackOptions): Promise<RunningStack> {
-  const home = mkdtempSync(join(realpathSync(tmpdir()), 'settled-'));
+  const home = mkdtempSync(join(realpathSync(tmpdir()), 'settled-stack-'));
   const remove = () => rmSync(home, { recursive: true, force: true });
   const settings: Config['stack'] = { ...options.settings, home, ports: 'free' };
   try {
