@@ -123,7 +123,7 @@ export class Traders {
   #blockTrade(): boolean {
     const { large, makers } = this.#population;
     if (makers.length > 0) return false;
-    const floor = this.#floor();
+    const floor = this.#engine.floors[this.#random.below(this.#engine.floors.length)]!;
     const seller = this.#random.chance(512);
     const rester = large[this.#random.below(large.length)]!;
     const taker = large[this.#random.below(large.length)]!;
@@ -134,8 +134,7 @@ export class Traders {
     const asked = this.#affordable(floor, taker, seller, limit);
     const most = (offered < asked ? offered : asked) >> BigInt(this.#random.below(5));
     const quantity = this.#lots(floor, most - this.#random.belowBig(most / 4n + 1n));
-    // One user on both sides freezes twice.
-    if (quantity === 0n || (rester === taker && floor.base === floor.quote)) return false;
+    if (quantity === 0n) return false;
     const order: Order = this.#engine.place({
       floor,
       user: rester,
