@@ -55,17 +55,22 @@ export function rotateConsoleLog(path: string): void {
     renameSync(path, `${path}.1`);
 }
 
-/**
- * Removes what the servers keep, and the home itself if nothing else is in it. Other files in it are not the stack's
- * and stay.
- */
+/** Removes what the servers keep. Other files in the home are not the stack's and stay. Done under the home's lock. */
 export function wipeHome(home: string): void {
   const paths = homePaths(home);
-  if (!existsSync(home)) return;
   for (const path of [paths.temporal, paths.cassandra, paths.logs, paths.state])
     rmSync(path, { recursive: true, force: true });
-  const rest = readdirSync(home).filter((name) => name !== '.gitignore' && name !== 'stack.lock');
-  if (rest.length > 0) return;
-  rmSync(join(home, '.gitignore'), { force: true });
-  if (readdirSync(home).length === 0) rmdirSync(home);
+}
+
+/** Removes a home in which nothing is left, after its lock was given back. */
+export function removeEmptyHome(home: string): void {
+  const ignore = join(home, '.gitignore');
+  if (readdirSync(home).some((name) => name !== '.gitignore')) return;
+  rmSync(ignore, { force: true });
+  try {
+    rmdirSync(home);
+  } catch (error) {
+    // Somebody has begun to use it again meanwhile: then it is theirs.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+  }
 }

@@ -23,6 +23,8 @@ function ownerOf(path: string): ProcessIdentity | undefined {
 
 /** Makes the file with our name in it, unless it is there. */
 function tryCreate(path: string): boolean {
+  // Each time: the holder before us may have removed the folder with all that was in it.
+  mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.${++attempts}`;
   writeFileSync(draft, JSON.stringify(ownIdentity()));
   try {
@@ -67,7 +69,6 @@ export interface LockOptions {
  * @throws whatever `work` throws, or the signal's reason when waiting is aborted
  */
 export async function withLock<T>(path: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
-  mkdirSync(dirname(path), { recursive: true });
   let told = false;
   while (!tryCreate(path)) {
     options.signal?.throwIfAborted();

@@ -229,6 +229,8 @@ async function startUnderLock(
     ...start,
     onLaunch: (identity, graceMs) => void launched.set(name, { identity, graceMs }),
   });
+  // Again: whoever had the lock before may have wiped the home.
+  makeHome(home);
   try {
     return await bothOrNeither(
       abort,

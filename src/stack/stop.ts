@@ -3,7 +3,7 @@
  */
 import { readStackState, writeStackState } from '../config/index.ts';
 import { existsSync } from 'node:fs';
-import { homePaths, SERVERS, type ServerName, wipeHome } from './home.ts';
+import { homePaths, removeEmptyHome, SERVERS, type ServerName, wipeHome } from './home.ts';
 import { withLock } from './lock.ts';
 import { type Progress, silentProgress } from './progress.ts';
 import { type StopEnding, stopProcess } from './server-process.ts';
@@ -40,7 +40,7 @@ export async function stopStack(
   if (!existsSync(home)) return { servers: {}, wiped: false };
   const onWait = (owner: { pid: number }) =>
     progress.note(`Waiting for another settled (process ${owner.pid})`);
-  return await withLock(homePaths(home).lock, { onWait }, async () => {
+  const result = await withLock(homePaths(home).lock, { onWait }, async () => {
     const state = readStackState(home);
     const endings = await Promise.all(
       SERVERS.map(async (name) => {
@@ -57,4 +57,6 @@ export async function stopStack(
     if (wipe) wipeHome(home);
     return { servers: Object.assign({}, ...endings) as StopResult['servers'], wiped: wipe };
   });
+  if (wipe) removeEmptyHome(home);
+  return result;
 }
