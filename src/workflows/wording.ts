@@ -22,10 +22,13 @@ export function waitSummary(waiting: readonly WaitingReport[], remaining: number
   return shortened(`${waitingText(first)}, attempt ${attempt}`);
 }
 
-/** Markdown about the partition as it is now. */
+/** Markdown about the partition as it is now. It names the partition: static summaries do not outlive a run. */
 export function detailsText(status: PartitionStatus): string {
-  const lines = [`**${status.settledTotal}** events settled, lease ${status.lease}`];
-  if (status.halt) lines.unshift(haltText(status.halt));
+  const lines = [
+    `partition ${status.partition} of ${status.stream}`,
+    `**${status.settledTotal}** events settled, lease ${status.lease}`,
+  ];
+  if (status.halt) lines.push(haltText(status.halt));
   if (status.unfinished > 0) lines.push(`${status.unfinished} chunks under way`);
   for (const waiting of status.waiting) lines.push(waitingText(waiting));
   return lines.map((line) => `- ${line}`).join('\n');

@@ -13,6 +13,7 @@ import { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 import { createSettleActivities } from '../../src/activities/settle.ts';
 import { createPartitionWorker } from '../../src/cli/worker-host.ts';
@@ -237,7 +238,7 @@ export class PartitionUnderTest {
         return await this.send(chunk);
       } catch (error) {
         if (failureType(error) !== FAILURE.runClosing) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await delay(100);
       }
     }
   }
@@ -248,6 +249,12 @@ export class PartitionUnderTest {
 
   async status(): Promise<PartitionStatus> {
     return this.handle.query<PartitionStatus, []>(STATUS_QUERY);
+  }
+
+  /** The current details, as the UI shows them. */
+  async details(): Promise<string | undefined> {
+    const metadata = await this.handle.query<{ currentDetails?: string }, []>('__temporal_workflow_metadata');
+    return metadata.currentDetails;
   }
 
   async history(runId?: string): Promise<History> {
@@ -275,6 +282,10 @@ export async function bundle(): Promise<WorkflowBundle> {
   return (bundling ??= workflowBundle());
 }
 
+// An Update that meets the moment of continue-as-new is told RESOURCE_EXHAUSTED, which the client by default repeats
+// after 1.7 s only; the run behind it is there within milliseconds.
+const quickRetry = defaultGrpcRetryOptions({ initialIntervalMs: () => 50 });
+
 let connecting: Promise<{ client: Client; native: NativeConnection }> | undefined;
 
 async function connected(): Promise<{ client: Client; native: NativeConnection }> {
@@ -282,7 +293,7 @@ async function connected(): Promise<{ client: Client; native: NativeConnection }
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const address = temporalAddress();
     const [connection, native] = await Promise.all([
-      Connection.connect({ address }),
+      Connection.connect({ address, interceptors: [makeGrpcRetryInterceptor(quickRetry)] }),
       NativeConnection.connect({ address }),
     ]);
     return { client: new Client({ connection }), native };
