@@ -4,11 +4,24 @@
  */
 import { Command } from 'commander';
 import { register as registerDown } from './commands/down.ts';
+import { register as registerIngest } from './commands/ingest.ts';
 import { register as registerLogs } from './commands/logs.ts';
+import { register as registerMigrate } from './commands/migrate.ts';
+import { register as registerSimulate } from './commands/simulate.ts';
 import { register as registerUp } from './commands/up.ts';
+import { register as registerWorker } from './commands/worker.ts';
 
 const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
-for (const register of [registerUp, registerDown, registerLogs]) register(program);
+for (const register of [
+  registerUp,
+  registerDown,
+  registerLogs,
+  registerMigrate,
+  registerWorker,
+  registerIngest,
+  registerSimulate,
+])
+  register(program);
 
 try {
   await program.parseAsync();

@@ -18,9 +18,6 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-/** Replication of the keyspace, as in CREATE KEYSPACE. */
-export type Replication = Readonly<Record<string, string | number>>;
-
 /** All migrations, ascending. */
 export const MIGRATIONS: readonly Migration[] = [tables];
 
@@ -37,19 +34,19 @@ const DDL = { prepare: false, readTimeout: 60_000 };
 /**
  * Creates the keyspace if it is missing and applies the migrations that are missing.
  *
+ * @param replication map literal of CREATE KEYSPACE; one copy if left out
  * @returns the versions applied, empty if the schema was up to date
  * @throws {@link MigrationError} if tables exist that these migrations did not create, if an applied migration differs
  * from this program's, or if another process holds the lock for too long
  */
 export async function migrate(
   options: LedgerOptions,
-  replication: Replication = { class: 'SimpleStrategy', replication_factor: 1 },
+  replication = `{'class': 'SimpleStrategy', 'replication_factor': 1}`,
 ): Promise<number[]> {
   const cluster = await connect(options, 'cluster');
   try {
-    const text = Object.entries(replication).map(([key, value]) => `'${key}': '${value}'`);
     await cluster.execute(
-      `CREATE KEYSPACE IF NOT EXISTS ${options.keyspace} WITH replication = {${text.join(', ')}}`,
+      `CREATE KEYSPACE IF NOT EXISTS ${options.keyspace} WITH replication = ${replication}`,
       [],
       DDL,
     );

@@ -103,6 +103,18 @@ export async function highestLineAbove(
   }
 }
 
+/** The lines from a sequence down to the first, descending. */
+export async function* linesDown(client: Client, stream: string, from: bigint): AsyncGenerator<StreamLine> {
+  for (let bucket = sequenceBucket(from); bucket >= 0n; bucket -= 1n) {
+    const result = await client.execute(
+      `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence <= ? ORDER BY sequence DESC`,
+      [stream, bucket, from],
+      { prepare: true, fetchSize: 200 },
+    );
+    for await (const row of result) yield lineOf(row);
+  }
+}
+
 /** A row as a line. */
 export function lineOf(row: types.Row): StreamLine {
   return {

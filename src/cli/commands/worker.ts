@@ -1,0 +1,120 @@
+/**
+ * `settled worker`: runs partition workflows and settles their chunks. One settler a process, shared by all partitions
+ * that this process serves.
+ */
+import { Runtime } from '@temporalio/worker';
+import type { Command } from 'commander';
+import { createSettleActivities } from '../../activities/settle.ts';
+import { loadConfig, type Config } from '../../config/index.ts';
+import { rowOf } from '../../domain/chunk.ts';
+import { eventId } from '../../domain/event.ts';
+import { partitionOfEvent } from '../../domain/partition.ts';
+import { writeQuarantined } from '../../ledger/quarantine.ts';
+import { consistencyOf, readConsistencyOf } from '../../ledger/connection.ts';
+import { CassandraStorage } from '../../ledger/storage.ts';
+import { createLogger } from '../../logging/index.ts';
+import { Settler } from '../../settlement/settler.ts';
+import { openDatabase } from '../cassandra-connection.ts';
+import { ledgerOptions } from '../ledger-options.ts';
+import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
+import { workerConnection } from '../temporal-connection.ts';
+import { createPartitionWorker } from '../worker-host.ts';
+
+/** The ingest sends one Update at a time to each partition. */
+const UPDATES_IN_FLIGHT = 1;
+const MEMORY_INTERVAL_MS = 500;
+
+async function run(): Promise<void> {
+  const config = loadConfig(process.env);
+  const log = createLogger(config.log, { part: 'worker' });
+  Runtime.install({
+    logger: {
+      log: (level, message, meta) => {
+        log[level.toLowerCase() as 'info'](meta ?? {}, message);
+      },
+      trace: (message, meta) => {
+        log.trace(meta ?? {}, message);
+      },
+      debug: (message, meta) => {
+        log.debug(meta ?? {}, message);
+      },
+      info: (message, meta) => {
+        log.info(meta ?? {}, message);
+      },
+      warn: (message, meta) => {
+        log.warn(meta ?? {}, message);
+      },
+      error: (message, meta) => {
+        log.error(meta ?? {}, message);
+      },
+    },
+  });
+  const cassandra = await openDatabase(config);
+  const connection = await workerConnection(config).catch(async (error: unknown) => {
+    await cassandra.shutdown();
+    throw error;
+  });
+  const { partitions } = config.stream;
+  const storage = new CassandraStorage(cassandra, {
+    readsInFlightMax: config.settlement.readsInFlightMax,
+    readConsistency: readConsistencyOf(ledgerOptions(config)),
+    writeConsistency: consistencyOf(ledgerOptions(config)),
+  });
+  const settler = new Settler({ storage, limits: settlerLimits(config) });
+  const activities = createSettleActivities({
+    settler,
+    attemptMs: config.settlement.attemptMs,
+    quarantine: async (stream, conflict, event) => {
+      await writeQuarantined(cassandra, {
+        stream,
+        sequence: event.sequence,
+        partition: partitionOfEvent(event, partitions),
+        kind: event.kind,
+        id: eventId(event),
+        reason: conflict.reason,
+        userId: BigInt(conflict.user),
+        assetId: conflict.asset,
+        expected: BigInt(conflict.expected),
+        found: BigInt(conflict.found),
+        foundAtMs: Date.now(),
+        row: rowOf({ event, predecessors: [] }),
+      });
+    },
+  });
+  try {
+    const worker = await createPartitionWorker({
+      connection,
+      namespace: config.temporal.namespace,
+      taskQueue: config.temporal.taskQueue,
+      activities,
+      partitions,
+      updatesInFlight: UPDATES_IN_FLIGHT,
+    });
+    const stopTelling = tellRegularly(MEMORY_INTERVAL_MS, () => ({ type: 'memory', rssMiB: residentMiB() }));
+    tellParent({ type: 'ready' });
+    log.info({ taskQueue: config.temporal.taskQueue, temporal: config.temporal.address }, 'worker runs');
+    await worker.run();
+    stopTelling();
+    tellParent({ type: 'ended', ending: { counts: settler.counts, held: settler.held } });
+    log.info({ ...settler.counts }, 'worker ended');
+  } finally {
+    await connection.close();
+    await cassandra.shutdown();
+    leaveParent();
+  }
+}
+
+function settlerLimits({ settlement }: Config) {
+  const { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeRetryMsMax } = settlement;
+  return { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeMsMax: writeRetryMsMax };
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  program
+    .command('worker')
+    .description(
+      'run partition workflows and settle their chunks, until interrupted (exit codes: 0 ended, 1 could not run)',
+    )
+    .action(run);
+}

@@ -1,0 +1,97 @@
+/**
+ * The sequence check of a numbered stream (I6): every event has the number after the last, or has been received before
+ * and says the same. A hole stops the stream, and so does other content under an old number; nothing is dropped for its
+ * number alone.
+ */
+import { describeEvent, type SettlementEvent } from '../domain/event.ts';
+import type { StreamLine } from '../ledger/stream-log.ts';
+import { StreamStopped } from './stop.ts';
+
+/** What the sequence check says of an event. */
+export type Admission =
+  { readonly kind: 'next'; readonly event: SettlementEvent } | { readonly kind: 'duplicate' };
+
+/** What the check needs to know of the stream log. */
+export interface NumberedOptions {
+  /** The persisted watermark: the stream goes on after it. */
+  readonly watermark: bigint;
+  /** Lines above the watermark, by sequence: received by a former ingest, not known to be settled. */
+  readonly linesAbove: ReadonlyMap<bigint, StreamLine>;
+  readLine(sequence: bigint): Promise<StreamLine | undefined>;
+}
+
+/** Digests kept in memory of what was received last, so that a resend costs no read. */
+const RECENT_MAX = 50_000;
+
+/** Checks the numbers of one stream. */
+export class NumberedSequence {
+  readonly #options: NumberedOptions;
+  readonly #recent = new Map<bigint, Buffer>();
+  #received: bigint;
+
+  constructor(options: NumberedOptions) {
+    this.#options = options;
+    this.#received = options.watermark;
+  }
+
+  /** The highest sequence received without a hole. */
+  get received(): bigint {
+    return this.#received;
+  }
+
+  /**
+   * Checks the next event.
+   *
+   * @throws {@link StreamStopped} `hole` or `other-content`
+   */
+  async admit(event: SettlementEvent, digest: Buffer): Promise<Admission> {
+    const expected = this.#received + 1n;
+    if (event.sequence > expected) throw hole(event, expected);
+    if (event.sequence < expected) {
+      const before =
+        this.#recent.get(event.sequence) ?? (await this.#options.readLine(event.sequence))?.digest;
+      if (before?.equals(digest)) return { kind: 'duplicate' };
+      throw otherContent(event, before);
+    }
+    const logged = this.#options.linesAbove.get(event.sequence)?.digest;
+    if (logged && !logged.equals(digest)) throw otherContent(event, logged);
+    return { kind: 'next', event };
+  }
+
+  /** Notes that an admitted event was accepted. */
+  accepted(event: SettlementEvent, digest: Buffer): void {
+    this.#received = event.sequence;
+    this.#recent.set(event.sequence, digest);
+    if (this.#recent.size > RECENT_MAX) this.#recent.delete(event.sequence - BigInt(RECENT_MAX));
+  }
+}
+
+function hole(event: SettlementEvent, expected: bigint): StreamStopped {
+  const last = event.sequence - 1n;
+  const missing = expected === last ? `sequence ${expected} is` : `sequences ${expected} to ${last} are`;
+  return new StreamStopped({
+    reason: 'hole',
+    sequence: expected.toString(),
+    event: describeEvent(event),
+    expected: expected.toString(),
+    stated: event.sequence.toString(),
+    message:
+      `${missing} missing before ${describeEvent(event)}. Let the engine send the stream again from sequence ` +
+      `${expected}, then start the ingest again; everything before it is settled`,
+  });
+}
+
+function otherContent(event: SettlementEvent, before: Buffer | undefined): StreamStopped {
+  return new StreamStopped({
+    reason: 'other-content',
+    sequence: event.sequence.toString(),
+    event: describeEvent(event),
+    ...(before ? { expected: before.toString('hex') } : {}),
+    message: before
+      ? `${describeEvent(event)} differs from what was received under its number before: the engine restarted its ` +
+        `numbering or changed its history. Nothing of it is settled. Compare the engine with "settled trade show" ` +
+        `and the stream log`
+      : `${describeEvent(event)} has a number at or below the watermark, but the stream log has no line of it: the ` +
+        `log is damaged, run "settled verify"`,
+  });
+}

@@ -1,0 +1,190 @@
+/**
+ * Sends chunks to partition workflows: one Update-with-start each, repeated under the same id until it has a result.
+ * A run that is closing, a server that is away, an answer that got lost: each is an ordinary ending here, and sending
+ * again is harmless since settling twice is.
+ */
+import {
+  WithStartWorkflowOperation,
+  WorkflowUpdateFailedError,
+  type Client,
+  type WorkflowStartOptions,
+  type Workflow,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  chunkUpdateId,
+  FAILURE,
+  PARTITION_WORKFLOW,
+  partitionSummary,
+  partitionWorkflowId,
+  RESUME_UPDATE,
+  SETTLE_UPDATE,
+  STATUS_QUERY,
+  type Chunk,
+  type Halt,
+  type PartitionInput,
+  type PartitionLimits,
+  type PartitionStatus,
+  type ResumeRequest,
+  type SettleResult,
+} from '../workflows/contract.ts';
+import { StreamStopped } from './stop.ts';
+
+/** How sending a chunk ended. `given-up`: the sender was closed, or the stream stopped; nothing is known of the chunk. */
+export type SentChunk =
+  { readonly kind: 'result'; readonly result: SettleResult } | { readonly kind: 'given-up' };
+
+/** What a sender is made of. */
+export interface UpdateSenderOptions {
+  readonly client: Client;
+  readonly taskQueue: string;
+  readonly limits: PartitionLimits;
+  pause(ms: number): Promise<void>;
+  /** Told of each failure that is tried again. */
+  onRetry(chunk: Chunk, problem: string): void;
+  /** Told of what ends the stream. */
+  onStop(stopped: StreamStopped): void;
+}
+
+const RETRY_MS_FIRST = 50;
+const RETRY_MS_MAX = 3_000;
+const HALT_POLL_MS = 2_000;
+const DOUBT_POLL_MS = 5_000;
+
+/** Sends to the workflows of one stream. */
+export class UpdateSender {
+  readonly #options: UpdateSenderOptions;
+  #closed = false;
+
+  constructor(options: UpdateSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Gives up at the next failure. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Sends a chunk until it has a result. */
+  async send(chunk: Chunk): Promise<SentChunk> {
+    const updateId = chunkUpdateId(chunk);
+    for (let delayMs = RETRY_MS_FIRST; !this.#closed; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      try {
+        const result = await this.#options.client.workflow.executeUpdateWithStart<
+          Workflow,
+          SettleResult,
+          [Chunk]
+        >(SETTLE_UPDATE, {
+          updateId,
+          args: [chunk],
+          startWorkflowOperation: new WithStartWorkflowOperation(
+            PARTITION_WORKFLOW,
+            this.#startOptions(chunk),
+          ),
+        });
+        return { kind: 'result', result };
+      } catch (error) {
+        const failure = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+        if (failure instanceof ApplicationFailure) {
+          if (failure.type === FAILURE.halted)
+            return { kind: 'result', result: failure.details?.[0] as SettleResult };
+          if (failure.type === FAILURE.staleLease || failure.type === FAILURE.badChunk) {
+            this.#closed = true;
+            this.#options.onStop(stopOf(chunk, failure));
+            return { kind: 'given-up' };
+          }
+          if (failure.type === FAILURE.runClosing) {
+            await this.#options.pause(RETRY_MS_FIRST);
+            continue;
+          }
+        }
+        this.#options.onRetry(chunk, problemOf(failure ?? error));
+        await this.#options.pause(delayMs);
+      }
+    }
+    return { kind: 'given-up' };
+  }
+
+  /** The state of a partition's workflow; undefined where it was never started. */
+  async status(stream: string, partition: number): Promise<PartitionStatus | undefined> {
+    return await partitionStatus(this.#options.client, stream, partition);
+  }
+
+  /** Resolves when it is worth sending to a halted partition again: a person resumed it, or doubt may have passed. */
+  async untilResumed(stream: string, partition: number, halt: Halt): Promise<void> {
+    if (halt.conflict.reason === 'doubt') {
+      await this.#options.pause(DOUBT_POLL_MS);
+      return;
+    }
+    while (!this.#closed) {
+      await this.#options.pause(HALT_POLL_MS);
+      try {
+        if (!(await this.status(stream, partition))?.halt) return;
+      } catch {
+        // A worker or server that is away does not resume a partition.
+      }
+    }
+  }
+
+  #startOptions(
+    chunk: Chunk,
+  ): WorkflowStartOptions & { workflowIdConflictPolicy: 'USE_EXISTING'; args: [PartitionInput] } {
+    const { stream, partition } = chunk;
+    return {
+      workflowId: partitionWorkflowId(stream, partition),
+      taskQueue: this.#options.taskQueue,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      args: [{ stream, partition, limits: this.#options.limits }],
+      ...partitionSummary(stream, partition),
+    };
+  }
+}
+
+/** Asks a partition's workflow for its state; undefined where it was never started. */
+export async function partitionStatus(
+  client: Client,
+  stream: string,
+  partition: number,
+): Promise<PartitionStatus | undefined> {
+  const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
+  try {
+    return await handle.query<PartitionStatus>(STATUS_QUERY);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
+    throw error;
+  }
+}
+
+/** Lets a halted partition decide again, on a person's word, which stands in its history. */
+export async function resumePartition(
+  client: Client,
+  stream: string,
+  partition: number,
+  request: ResumeRequest,
+): Promise<unknown> {
+  const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
+  return await handle.executeUpdate(RESUME_UPDATE, { args: [request] });
+}
+
+function problemOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return `${error.message}${cause}`;
+}
+
+function stopOf(chunk: Chunk, failure: ApplicationFailure): StreamStopped {
+  return new StreamStopped(
+    failure.type === FAILURE.staleLease
+      ? {
+          reason: 'lease-lost',
+          sequence: chunk.first,
+          message: `another ingest has taken the stream over: ${failure.message}. Run one ingest a stream`,
+        }
+      : {
+          reason: 'bad-chunk',
+          sequence: chunk.first,
+          message: `the workflow refused the chunk: ${failure.message}. Run ingest and workers of one version`,
+        },
+  );
+}
