@@ -19,18 +19,11 @@ const GRACE_MS = 30_000;
 
 /** Packages of the JDK's modules that Cassandra reaches into. */
 const OPENED: Readonly<Record<string, readonly string[]>> = {
-  'java.base': [
-    ...[
-      'jdk.internal.misc',
-      'jdk.internal.ref',
-      'jdk.internal.loader',
-      'jdk.internal.reflect',
-      'jdk.internal.math',
-    ],
-    ...['jdk.internal.module', 'jdk.internal.util.jar', 'sun.nio.ch', 'java.lang', 'java.lang.module'],
-    ...['java.lang.reflect', 'java.io', 'java.nio', 'java.util', 'java.util.concurrent'],
-    ...['java.util.concurrent.atomic', 'java.math', 'java.net'],
-  ],
+  'java.base': (
+    'jdk.internal.misc jdk.internal.ref jdk.internal.loader jdk.internal.reflect jdk.internal.math ' +
+    'jdk.internal.module jdk.internal.util.jar sun.nio.ch java.lang java.lang.module java.lang.reflect java.io ' +
+    'java.nio java.util java.util.concurrent java.util.concurrent.atomic java.math java.net'
+  ).split(' '),
   'java.management.rmi': ['com.sun.jmx.remote.internal.rmi'],
   'java.rmi': ['sun.rmi.registry', 'sun.rmi.server'],
   'java.sql': ['java.sql'],
@@ -66,29 +59,26 @@ function javaArgs(jars: string, { home, settings }: CassandraServerOptions): str
   const paths = homePaths(home);
   const agent = readdirSync(jars).find((name) => name.startsWith('jamm-'));
   return [
-    ...openedArgs(),
-    ...(agent === undefined ? [] : [`-javaagent:${join(jars, agent)}`]),
-    ...[`-Xms${Math.min(256, settings.cassandraHeapMiB)}m`, `-Xmx${settings.cassandraHeapMiB}m`, '-Xss384k'],
-    ...[
-      '-XX:+UseG1GC',
-      '-XX:MaxGCPauseMillis=200',
-      '-XX:+ExitOnOutOfMemoryError',
-      '-XX:+PerfDisableSharedMem',
-    ],
-    ...[
+    openedArgs(),
+    agent === undefined ? [] : [`-javaagent:${join(jars, agent)}`],
+    [`-Xms${Math.min(256, settings.cassandraHeapMiB)}m`, `-Xmx${settings.cassandraHeapMiB}m`, '-Xss384k'],
+    ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=200', '-XX:+ExitOnOutOfMemoryError', '-XX:+PerfDisableSharedMem'],
+    [
       '-Djava.awt.headless=true',
       '-Djdk.attach.allowAttachSelf=true',
       '-Dio.netty.tryReflectionSetAccessible=true',
     ],
-    `-Dcassandra.config=${pathToFileURL(paths.cassandraConfig)}`,
-    `-Dcassandra.storagedir=${paths.cassandra}`,
-    `-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback)}`,
-    `-Dsettled.logFile=${paths.log.cassandra}`,
+    [
+      `-Dcassandra.config=${pathToFileURL(paths.cassandraConfig)}`,
+      `-Dcassandra.storagedir=${paths.cassandra}`,
+    ],
+    [`-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback)}`],
+    [`-Dsettled.logFile=${paths.log.cassandra}`],
     // A node alone has nobody to wait for, neither when it comes nor when it goes.
-    ...['-Dcassandra.skip_wait_for_gossip_to_settle=0', '-Dcassandra.ring_delay_ms=0'],
-    ...['-Dcassandra.shutdown_announce_in_ms=0', '-Dcassandra-foreground=yes'],
-    ...['-cp', join(jars, '*'), 'org.apache.cassandra.service.CassandraDaemon'],
-  ];
+    ['-Dcassandra.skip_wait_for_gossip_to_settle=0', '-Dcassandra.ring_delay_ms=0'],
+    ['-Dcassandra.shutdown_announce_in_ms=0', '-Dcassandra-foreground=yes'],
+    ['-cp', join(jars, '*'), 'org.apache.cassandra.service.CassandraDaemon'],
+  ].flat();
 }
 
 /** How Cassandra is started. */

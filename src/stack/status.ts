@@ -45,7 +45,11 @@ async function statusOf(
   const { pid, ports, version, startedAtMs, phase } = server;
   const address = `${STACK_HOST}:${'cql' in ports ? ports.cql : ports.frontend}`;
   const about = {
-    ...{ name, pid, address, version, startedAtMs },
+    name,
+    pid,
+    address,
+    version,
+    startedAtMs,
     ...('ui' in ports ? { uiUrl: `http://${STACK_HOST}:${ports.ui}` } : {}),
   };
   if (!isRunning(server)) return { ...about, condition: 'died' };

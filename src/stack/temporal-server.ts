@@ -53,16 +53,16 @@ export function temporalServer(options: TemporalServerOptions): ServerKind<'temp
         program: path,
         version,
         args: [
-          ...['server', 'start-dev', '--ip', STACK_HOST, '--headless=false', '--log-level', 'warn'],
-          ...['--port', String(ports.frontend), '--ui-port', String(ports.ui)],
-          ...['--db-filename', paths.temporalDatabase],
-          ...(namespace === 'default' ? [] : ['--namespace', namespace]),
-          ...Object.entries(searchAttributes).flatMap(([name, type]) => [
+          ['server', 'start-dev', '--ip', STACK_HOST, '--headless=false', '--log-level', 'warn'],
+          ['--port', String(ports.frontend), '--ui-port', String(ports.ui)],
+          ['--db-filename', paths.temporalDatabase],
+          namespace === 'default' ? [] : ['--namespace', namespace],
+          Object.entries(searchAttributes).flatMap(([name, type]) => [
             '--search-attribute',
             `${name}=${type}`,
           ]),
-          ...temporalTuningArgs(),
-        ],
+          temporalTuningArgs(),
+        ].flat(),
         folder: paths.temporal,
         env,
         consolePath: paths.console.temporal,

@@ -208,7 +208,11 @@ describe('a stack', { timeout: START_MS }, () => {
     writeStackState(home, {
       format: 1,
       temporal: {
-        ...{ pid, processStart: 'long before', phase: 'ready', startedAtMs: 0, version: '1' },
+        pid,
+        processStart: 'long before',
+        phase: 'ready',
+        startedAtMs: 0,
+        version: '1',
         ports: { frontend: 1, ui: 2 },
       },
     });
