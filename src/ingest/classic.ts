@@ -66,9 +66,7 @@ export class ClassicAdapter {
    */
   async admit(event: SettlementEvent, digest: Buffer): Promise<ClassicAdmission> {
     const numbered = { ...event, sequence: this.#sequence + 1n };
-    return numbered.kind === 'trade'
-      ? await this.#admitTrade(numbered, digest)
-      : await this.#admitLedgerEvent(numbered);
+    return numbered.kind === 'trade' ? this.#admitTrade(numbered, digest) : this.#admitLedgerEvent(numbered);
   }
 
   /** Notes that an admitted event was accepted: the book moves on. */

@@ -225,13 +225,16 @@ export class Ingest {
       this.close();
       await this.#drain();
     }
-    return await this.#end();
+    return this.#end();
   }
 
   async #take(frames: readonly Buffer[]): Promise<void> {
     const { dialect } = this.#options;
     const receivedAtMs = Date.now();
-    const decoded = decodeMessage(frames, dialect, { receivedAtMs, divisorOf: this.#options.divisorOf });
+    const decoded = decodeMessage(frames, dialect, {
+      receivedAtMs,
+      divisorOf: (base, quote) => this.#options.divisorOf(base, quote),
+    });
     if (decoded.kind === 'rejected') {
       await this.#reject(frames, receivedAtMs, decoded);
       return;

@@ -14,7 +14,7 @@ export interface ReceiverOptions {
   /** Messages that the transport may buffer. */
   readonly highWaterMark: number;
   /** Told when a connection opens or ends, with the peer's address. */
-  onConnection?(change: 'opened' | 'closed', address: string): void;
+  readonly onConnection?: (change: 'opened' | 'closed', address: string) => void;
 }
 
 const KEEPALIVE_IDLE_S = 10;

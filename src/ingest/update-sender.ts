@@ -107,7 +107,7 @@ export class UpdateSender {
 
   /** The state of a partition's workflow; undefined where it was never started. */
   async status(stream: string, partition: number): Promise<PartitionStatus | undefined> {
-    return await partitionStatus(this.#options.client, stream, partition);
+    return partitionStatus(this.#options.client, stream, partition);
   }
 
   /** Resolves when it is worth sending to a halted partition again: a person resumed it, or doubt may have passed. */
@@ -164,7 +164,7 @@ export async function resumePartition(
   request: ResumeRequest,
 ): Promise<unknown> {
   const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
-  return await handle.executeUpdate(RESUME_UPDATE, { args: [request] });
+  return handle.executeUpdate(RESUME_UPDATE, { args: [request] });
 }
 
 function problemOf(error: unknown): string {

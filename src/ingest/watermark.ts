@@ -10,7 +10,7 @@ export class Watermark {
   readonly #settled = new Set<bigint>();
   #contiguous: bigint;
   #persisted: bigint;
-  #writing: Promise<void> | undefined;
+  #writing = false;
   #listeners: (() => void)[] = [];
 
   /**
@@ -35,7 +35,7 @@ export class Watermark {
     if (sequence <= this.#contiguous) return;
     this.#settled.add(sequence);
     while (this.#settled.delete(this.#contiguous + 1n)) this.#contiguous += 1n;
-    if (this.#contiguous > this.#persisted) this.#writing ??= this.#write();
+    if (this.#contiguous > this.#persisted && !this.#writing) void this.#write();
   }
 
   /** Resolves at the next persisted advance. */
@@ -53,6 +53,7 @@ export class Watermark {
   }
 
   async #write(): Promise<void> {
+    this.#writing = true;
     for (let failures = 0; this.#contiguous > this.#persisted;) {
       const target = this.#contiguous;
       try {
@@ -65,6 +66,6 @@ export class Watermark {
       }
       await new Promise((resolve) => setTimeout(resolve, this.#pauseMs * 2 ** Math.min(failures, 8)));
     }
-    this.#writing = undefined;
+    this.#writing = false;
   }
 }

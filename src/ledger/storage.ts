@@ -38,10 +38,14 @@ export interface StorageOptions {
 /** Entries per unlogged batch: about 9 KiB. */
 const ENTRIES_PER_WRITE_MAX = 50;
 
+const WRITE_TIMEOUT: number = types.responseErrorCodes.writeTimeout;
+
 /** True if a request timed out: whether it was carried out is unknown. */
 export function isTimeout(error: unknown): boolean {
   if (error instanceof errors.OperationTimedOutError) return true;
-  return error instanceof errors.ResponseError && error.code === types.responseErrorCodes.writeTimeout;
+  return (
+    error instanceof errors.ResponseError && error.code === Number(types.responseErrorCodes.writeTimeout)
+  );
 }
 
 /** Implements the settler's port with one driver client. */

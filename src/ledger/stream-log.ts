@@ -4,7 +4,7 @@
  */
 import type { Client, types } from 'cassandra-driver';
 import type { EventKind } from '../domain/event.ts';
-import { SEQUENCE_BUCKET, sequenceBucket } from './event-rows.ts';
+import { sequenceBucket } from './event-rows.ts';
 
 /** What the ingest received under a sequence. */
 export interface StreamLine {

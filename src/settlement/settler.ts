@@ -213,18 +213,20 @@ export class Settler implements SettlerPort {
     const unread = this.#unread.filter((held) => held.uses > 0);
     this.#unread = [];
     if (unread.length === 0) return;
-    this.#storage.readBalances(unread).then(
-      (stored) => {
-        for (const [index, held] of unread.entries()) this.#refresh(held, stored[index]);
-      },
-      (error: unknown) => {
-        const reason = new StorageUnavailableError(`reading ${unread.length} balances failed`, error);
-        const names = new Set(unread);
-        for (const task of this.#tasks.values())
-          if (task.state === 'waiting' && task.held.some((held) => names.has(held)))
-            this.#refuse(task, reason);
-      },
-    );
+    void this.#read(unread);
+  }
+
+  async #read(unread: readonly HeldBalance[]): Promise<void> {
+    try {
+      const stored = await this.#storage.readBalances(unread);
+      for (const [index, held] of unread.entries()) this.#refresh(held, stored[index]);
+    } catch (error) {
+      const reason = new StorageUnavailableError(`reading ${unread.length} balances failed`, error);
+      const failed = new Set(unread);
+      for (const task of this.#tasks.values())
+        if (task.state === 'waiting' && task.held.some((held) => failed.has(held)))
+          this.#refuse(task, reason);
+    }
   }
 
   #refresh(held: HeldBalance, stored: StoredBalance | undefined): void {
