@@ -1,0 +1,44 @@
+/**
+ * Entries above the watermark whose event was not there when events were read: their event came while the audit was
+ * reading, or is missing. Each is asked for by its key; what is still unexplained goes into the tally, as uneven.
+ */
+import { sequenceBucket } from '../ledger/event-rows.ts';
+import { checkEventRow, EVENT_CELLS } from './event-row.ts';
+import type { LinkedEntry } from './fingerprint.ts';
+import { slotOf } from './first-reading.ts';
+import type { Run } from './run.ts';
+
+const READS_AT_ONCE = 32;
+const TRADES_OF_ID = `${EVENT_CELLS.settled_trades.select} WHERE trade_id = ?`;
+const LEDGER_EVENT = `${EVENT_CELLS.ledger_events.select} WHERE stream = ? AND bucket = ? AND sequence = ?`;
+
+/** Looks each of them up. */
+export async function resolveLateEntries(run: Run, late: readonly LinkedEntry[]): Promise<void> {
+  let next = 0;
+  const resolveSome = async (): Promise<void> => {
+    for (let at = next++; at < late.length; at = next++) {
+      const linked = late[at];
+      if (!linked) return;
+      const fingerprint = run.fingerprints.entry(linked);
+      if (!(await bringsEntry(run, linked, fingerprint))) run.entries.add(slotOf(linked), fingerprint);
+    }
+  };
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, resolveSome));
+}
+
+/** True if an event row stands there from which just this entry follows. */
+async function bringsEntry(run: Run, { entry }: LinkedEntry, fingerprint: Buffer): Promise<boolean> {
+  let found = false;
+  const table = entry.eventKind === 'trade' ? 'settled_trades' : 'ledger_events';
+  const params =
+    table === 'settled_trades'
+      ? [entry.eventId]
+      : [entry.stream, sequenceBucket(entry.sequence), entry.sequence];
+  await run.ring.pages(table === 'settled_trades' ? TRADES_OF_ID : LEDGER_EVENT, params, {
+    row(row) {
+      const { entries = [] } = checkEventRow(table, row);
+      found ||= entries.some((one) => run.fingerprints.entry(one).equals(fingerprint));
+    },
+  });
+  return found;
+}

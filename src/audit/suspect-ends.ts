@@ -1,0 +1,85 @@
+/**
+ * Balances that may differ from their last entry, side by side with it. A balance whose last entry is reported already
+ * is not reported as well.
+ */
+import { balanceName, type BalanceKey } from '../domain/balance.ts';
+import type { EndState } from './fingerprint.ts';
+import type { Finding, FindingKind } from './finding.ts';
+import { differingColumns } from './in-flight.ts';
+import type { Run } from './run.ts';
+
+interface Account {
+  balance?: EndState;
+  end?: EndState;
+}
+
+/** Gathers and compares. */
+export class SuspectEnds {
+  readonly #run: Run;
+  readonly #accounts = new Map<string, Account>();
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  addBalance(balance: EndState): void {
+    this.#account(balance).balance = balance;
+  }
+
+  /** Where versions have a gap there are several ends: the highest counts, the gap is reported elsewhere. */
+  addEnd(end: EndState): void {
+    const account = this.#account(end);
+    if (!account.end || account.end.version < end.version) account.end = end;
+  }
+
+  /** @param reported "user/asset/version" of entries that are reported already */
+  compare(reported: ReadonlySet<string>): void {
+    for (const [name, { balance, end }] of this.#accounts) {
+      const known = [balance, end].some(
+        (state) =>
+          state &&
+          (reported.has(`${name}/${state.version}`) ||
+            this.#run.isTainted('balance', state.userId, state.assetId)),
+      );
+      if (known) continue;
+      if (balance && end) this.#compareBoth(name, balance, end);
+      else if (balance && balance.version !== 0n)
+        this.#report('balance-without-entries', balance, `balance ${name} has no ledger entry`);
+      else if (end)
+        this.#report(
+          'entries-without-balance',
+          end,
+          `balance ${name} has entries up to this version, but no row`,
+        );
+    }
+  }
+
+  #compareBoth(name: string, balance: EndState, end: EndState): void {
+    if (balance.version === end.version) {
+      const columns = differingColumns(balance, end);
+      const detail = `balance ${name} differs from its last entry, version ${end.version}: ${columns.join(', ')}`;
+      if (columns.length > 0) this.#report('balance-mismatch', balance, detail, { columns });
+    } else if (balance.version > end.version) {
+      const detail = `balance ${name} is at version ${balance.version}, its last entry is ${end.version}`;
+      this.#report('balance-beyond-entries', balance, detail);
+    } else {
+      const detail = `balance ${name} is at version ${balance.version}, its last entry is ${end.version}`;
+      this.#report('entries-beyond-balance', end, detail);
+    }
+  }
+
+  #report(kind: FindingKind, state: EndState, detail: string, more: Partial<Finding> = {}): void {
+    const ids = { user: `${state.userId}`, asset: state.assetId, version: `${state.version}` };
+    this.#run.report({ kind, detail, table: 'user_balances', ...ids, ...more });
+  }
+
+  #account(key: BalanceKey): Account {
+    const name = balanceName(key);
+    let account = this.#accounts.get(name);
+    if (!account) {
+      account = {};
+      this.#accounts.set(name, account);
+    }
+    return account;
+  }
+}
