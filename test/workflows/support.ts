@@ -11,12 +11,14 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
+import type { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
+import type {} from '../global-setup.ts';
 import { createSettleActivities } from '../../src/activities/settle.ts';
 import { createPartitionWorker } from '../../src/cli/worker-host.ts';
 import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
@@ -61,7 +63,7 @@ export const QUICK: PartitionLimits = {
 /** host:port of the Temporal under test. */
 export function temporalAddress(): string {
   const override = process.env['SETTLED_TEST_TEMPORAL'];
-  return override ?? (inject('stack' as never) as { temporalAddress: string }).temporalAddress;
+  return override ?? inject('stack').temporalAddress;
 }
 
 /** What a test's settler answers. Called once for each attempt, with its number over all chunks, from 1. */
@@ -341,7 +343,7 @@ export async function failureOf(promise: Promise<unknown>): Promise<ApplicationF
 /** "TimerStarted", "ActivityTaskScheduled" …: a history's events by name. */
 export function eventNames(history: History): string[] {
   return (history.events ?? []).map((event) => {
-    const name = temporal.api.enums.v1.EventType[event.eventType ?? 0] ?? '';
+    const name = proto.temporal.api.enums.v1.EventType[event.eventType ?? 0] ?? '';
     return name
       .replace('EVENT_TYPE_', '')
       .split('_')
