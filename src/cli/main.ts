@@ -3,16 +3,21 @@
  * exit code 1.
  */
 import { Command } from 'commander';
+import { register as registerDemo } from './commands/demo.ts';
 import { register as registerDown } from './commands/down.ts';
 import { register as registerIngest } from './commands/ingest.ts';
 import { register as registerLogs } from './commands/logs.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
+import { register as registerPartition } from './commands/partition.ts';
 import { register as registerSimulate } from './commands/simulate.ts';
+import { register as registerStatus } from './commands/status.ts';
+import { register as registerTrade } from './commands/trade.ts';
 import { register as registerUp } from './commands/up.ts';
 import { register as registerWorker } from './commands/worker.ts';
 
 const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
 for (const register of [
+  registerDemo,
   registerUp,
   registerDown,
   registerLogs,
@@ -20,6 +25,9 @@ for (const register of [
   registerWorker,
   registerIngest,
   registerSimulate,
+  registerStatus,
+  registerTrade,
+  registerPartition,
 ])
   register(program);
 

@@ -37,12 +37,14 @@ async function logs(server: ServerName | undefined, { home, follow, lines }: Fla
   const abort = new AbortController();
   const interrupt = () => abort.abort();
   if (follow === true) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  await showLogs(config.stack.home, {
+  const shown = await showLogs(config.stack.home, {
     lines,
     write: server === undefined ? headedWriter() : (text) => void process.stdout.write(text),
     ...(server === undefined ? {} : { servers: [server] }),
     ...(follow === true ? { follow: { signal: abort.signal } } : {}),
   });
+  if (!shown && follow !== true)
+    process.stderr.write(`No logs in ${config.stack.home}: the stack was not started there.\n`);
 }
 
 /** Adds the command. */

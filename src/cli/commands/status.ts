@@ -1,0 +1,87 @@
+/**
+ * `settled status`: the servers, the streams, and what holds each of them up.
+ */
+import type { Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import { loadConfig, type Config } from '../../config/index.ts';
+import { stackStatus, type StackStatus } from '../../stack/index.ts';
+import { openDatabase } from '../cassandra-connection.ts';
+import { streamStatuses, type StreamStatus } from '../stream-status.ts';
+import { temporalClient } from '../temporal-connection.ts';
+
+/** Something needs a person: a server is down, a partition halted, a stream stopped. */
+const ATTENTION_EXIT_CODE = 3;
+
+interface Problem {
+  readonly problem: string;
+}
+
+async function status(flags: { readonly json?: boolean }): Promise<void> {
+  const config = loadConfig(process.env);
+  const stack = await stackStatus(config.stack.home, config.temporal.namespace);
+  const streams = await streamsOf(config).catch((error: unknown): Problem => ({
+    problem: error instanceof Error ? error.message : String(error),
+  }));
+  if (flags.json) process.stdout.write(`${JSON.stringify({ servers: stack.servers, streams })}\n`);
+  else process.stdout.write(`${describe(stack, streams)}\n`);
+  if ('problem' in streams || streams.some((one) => one.halted.length > 0 || one.stopped !== undefined))
+    process.exitCode = ATTENTION_EXIT_CODE;
+}
+
+async function streamsOf(config: Config): Promise<StreamStatus[]> {
+  const cassandra = await openDatabase(config);
+  let temporal: Client | undefined;
+  try {
+    temporal = await temporalClient(config).catch(() => undefined);
+    return await streamStatuses(cassandra, temporal);
+  } finally {
+    await temporal?.connection.close();
+    await cassandra.shutdown();
+  }
+}
+
+function describe(stack: StackStatus, streams: readonly StreamStatus[] | Problem): string {
+  const lines = ['Servers'];
+  for (const server of stack.servers) {
+    const memory =
+      server.residentBytes === undefined ? '' : `, ${Math.round(server.residentBytes / 1024 / 1024)} MiB`;
+    const where = server.address === undefined ? '' : ` at ${server.address} (pid ${server.pid}${memory})`;
+    const version = server.version === undefined ? '' : ` ${server.version}`;
+    lines.push(`  ${server.name.padEnd(10)} ${server.condition}${where}${version}`);
+    if (server.uiUrl) lines.push(`  ${''.padEnd(10)} web UI ${server.uiUrl}`);
+  }
+  lines.push('Streams');
+  if ('problem' in streams) return [...lines, `  ${streams.problem}`].join('\n');
+  if (streams.length === 0) lines.push('  none yet: "settled ingest" opens one');
+  for (const stream of streams) {
+    lines.push(
+      `  ${stream.stream.padEnd(10)} ${stream.dialect}, ${stream.partitions} partitions, watermark ${stream.watermark}, lag ${stream.lag}`,
+    );
+    const oldest = stream.oldestUnsettled;
+    if (oldest)
+      lines.push(
+        `  ${''.padEnd(10)} oldest unsettled: ${oldest.event} (sequence ${oldest.sequence}), ${oldest.why}`,
+      );
+    for (const { partition, halt } of stream.halted)
+      lines.push(
+        `  ${''.padEnd(10)} partition ${partition} halted since ${halt.since} by ${halt.conflict.event} (sequence ${halt.conflict.sequence}): ${halt.conflict.reason}`,
+      );
+    const stopped = stream.stopped as { sequence: string; reason: string; message: string } | undefined;
+    if (stopped)
+      lines.push(
+        `  ${''.padEnd(10)} stopped at sequence ${stopped.sequence} (${stopped.reason}): ${stopped.message}`,
+      );
+  }
+  return lines.join('\n');
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  program
+    .command('status')
+    .description(
+      'servers, streams, watermark, lag, oldest unsettled and why (exit codes: 0 all well, 1 failed, 3 something needs a person)',
+    )
+    .option('--json', 'one JSON object')
+    .action(status);
+}

@@ -1,0 +1,130 @@
+/**
+ * `settled verify`: audits the database and says what is wrong, one line a finding, with the ids that a person needs
+ * to look at the rows. Its exit code is 0 only where nothing was found.
+ */
+import type { Command } from 'commander';
+import { audit, FINDING_KINDS, type AuditReport, type Finding } from '../../audit/index.ts';
+import { loadConfig } from '../../config/index.ts';
+import { openDatabase } from '../cassandra-connection.ts';
+
+const FINDINGS_EXIT_CODE = 1;
+const NOT_RUN_EXIT_CODE = 2;
+const PROGRESS_INTERVAL_MS = 200;
+
+interface Flags {
+  readonly stream?: string;
+  readonly oracle?: string;
+  readonly json?: true;
+  readonly record: boolean;
+}
+
+async function verify(flags: Flags): Promise<void> {
+  try {
+    const report = await auditDatabase(flags);
+    process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`);
+    if (!report.ok) process.exitCode = FINDINGS_EXIT_CODE;
+  } catch (error) {
+    process.stderr.write(`not verified: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = NOT_RUN_EXIT_CODE;
+  }
+}
+
+async function auditDatabase({ stream, oracle, record }: Flags): Promise<AuditReport> {
+  const client = await openDatabase(loadConfig(process.env));
+  const progress = new Progress();
+  try {
+    return await audit(client, {
+      record,
+      onProgress: (table, rows) => progress.show(table, rows),
+      ...(stream === undefined ? {} : { stream }),
+      ...(oracle === undefined ? {} : { oracle }),
+    });
+  } finally {
+    progress.end();
+    await client.shutdown();
+  }
+}
+
+function describe(report: AuditReport): string[] {
+  const { counts } = report;
+  const { deposit, withdraw, lock, unlock } = counts.ledgerEvents;
+  const reasons = Object.entries(counts.rejectedByReason).map(([reason, count]) => `${count} ${reason}`);
+  const lines = [
+    ...report.streams.map(
+      (stream) =>
+        `stream ${stream.stream} (${stream.dialect}): watermark ${stream.watermark}, ${stream.lines} lines`,
+    ),
+    `events    ${counts.events}: ${counts.trades} trades, ${deposit} deposits, ${withdraw} withdrawals, ${lock} locks, ${unlock} unlocks`,
+    `entries   ${counts.entries} of ${counts.balances} balances`,
+    `rejected  ${counts.rejected}${reasons.length > 0 ? `: ${reasons.join(', ')}` : ''}`,
+    `set aside ${counts.quarantined} quarantined, ${counts.dismissed} dismissed`,
+  ];
+  const { inFlight } = counts;
+  if (inFlight.events + inFlight.lines > 0)
+    lines.push(
+      `in flight ${inFlight.lines} lines and ${inFlight.events} events above the watermark, ${inFlight.entriesToCome} entries to come`,
+    );
+  if (counts.moving > 0) lines.push(`moving    ${counts.moving} balances changed meanwhile`);
+  for (const { asset, deposits, withdrawals, available, frozen } of report.assets)
+    lines.push(
+      `asset ${asset}: ${deposits} deposited − ${withdrawals} withdrawn, ${available} available + ${frozen} frozen`,
+    );
+  for (const finding of report.findings) lines.push(`FOUND ${describeFinding(finding)}`);
+  if (report.findingsTotal > report.findings.length)
+    lines.push(`… and ${report.findingsTotal - report.findings.length} more`);
+  if (!report.complete)
+    lines.push('So much differs that only a part was looked into: verify again when this is repaired.');
+  const against = report.oracle ? ', every balance as the engine has it' : '';
+  const seconds = (report.elapsedMs / 1000).toFixed(1);
+  lines.push(
+    report.ok ? `clean${against} (${seconds} s)` : `${report.findingsTotal} findings (${seconds} s)`,
+  );
+  return lines;
+}
+
+function describeFinding({ kind, detail }: Finding): string {
+  return `${kind}: ${detail}`;
+}
+
+/** A line on stderr that is written over; on a terminal only. */
+class Progress {
+  #shownMs = 0;
+
+  show(table: string, rows: number): void {
+    const nowMs = performance.now();
+    if (!process.stderr.isTTY || nowMs - this.#shownMs < PROGRESS_INTERVAL_MS) return;
+    this.#shownMs = nowMs;
+    process.stderr.write(`\r\u001b[Kreading ${table}: ${rows}`);
+  }
+
+  end(): void {
+    if (this.#shownMs > 0) process.stderr.write('\r\u001b[K');
+  }
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  const kinds = Object.entries(FINDING_KINDS).map(([kind, meaning]) => `  ${kind.padEnd(24)} ${meaning}`);
+  program
+    .command('verify')
+    .description('audit the settled database, and hold it against the books of the engine')
+    .option(
+      '--stream <name>',
+      "the stream whose log is looked at (otherwise every one's); balances and entries are always audited in full",
+    )
+    .option('--oracle <file>', "also hold every balance against the engine's, as this file has them")
+    .option('--json', 'print the report as one JSON object')
+    .option('--no-record', 'do not keep the run in audit_runs and audit_findings')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Exit codes: 0 clean, 1 something was found, 2 it could not be run (no database, no such stream, bad oracle).',
+        '',
+        'What can be found:',
+        ...kinds,
+      ].join('\n'),
+    )
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : NOT_RUN_EXIT_CODE))
+    .action(verify);
+}

@@ -1,0 +1,95 @@
+/**
+ * Where a stream stands: watermark, lag, and the oldest event that is not settled with the reason, from the database and
+ * from what the partitions' workflows answer.
+ */
+import type { Client as TemporalClient } from '@temporalio/client';
+import type { Client as CassandraClient } from 'cassandra-driver';
+import { partitionStatus } from '../ingest/update-sender.ts';
+import { highestLineAbove, readLine } from '../ledger/stream-log.ts';
+import { readStreams, type StreamRecord } from '../ledger/streams.ts';
+import type { Halt, PartitionStatus, WaitingReport } from '../workflows/contract.ts';
+
+/** A stream as found. 64-bit integers are decimal strings. */
+export interface StreamStatus {
+  readonly stream: string;
+  readonly dialect: string;
+  readonly partitions: number;
+  readonly watermark: string;
+  /** Events received and not below the watermark. */
+  readonly lag: string;
+  readonly oldestUnsettled?: { readonly sequence: string; readonly event: string; readonly why: string };
+  readonly halted: readonly { readonly partition: number; readonly halt: Halt }[];
+  /** Why its ingest stopped last. */
+  readonly stopped?: unknown;
+}
+
+/** Every stream of the database. */
+export async function streamStatuses(
+  cassandra: CassandraClient,
+  temporal: TemporalClient | undefined,
+): Promise<StreamStatus[]> {
+  const records = await readStreams(cassandra);
+  return Promise.all(records.map((record) => streamStatus(cassandra, temporal, record)));
+}
+
+async function streamStatus(
+  cassandra: CassandraClient,
+  temporal: TemporalClient | undefined,
+  record: StreamRecord,
+): Promise<StreamStatus> {
+  const { stream, watermark } = record;
+  const [highest, oldest] = await Promise.all([
+    highestLineAbove(cassandra, stream, watermark),
+    readLine(cassandra, stream, watermark + 1n),
+  ]);
+  const partitions = temporal ? await partitionStatuses(temporal, record) : [];
+  const halted = partitions.flatMap(({ partition, halt }) => (halt ? [{ partition, halt }] : []));
+  return {
+    stream,
+    dialect: record.dialect,
+    partitions: record.partitions,
+    watermark: watermark.toString(),
+    lag: (highest ? highest.sequence - watermark : 0n).toString(),
+    ...(oldest
+      ? {
+          oldestUnsettled: {
+            sequence: oldest.sequence.toString(),
+            event: `${oldest.kind} ${oldest.id}`,
+            why: temporal ? why(oldest.sequence.toString(), partitions) : 'Temporal does not answer',
+          },
+        }
+      : {}),
+    halted,
+    ...(record.stopped === undefined ? {} : { stopped: JSON.parse(record.stopped) as unknown }),
+  };
+}
+
+async function partitionStatuses(
+  temporal: TemporalClient,
+  { stream, partitions }: StreamRecord,
+): Promise<PartitionStatus[]> {
+  const asked = Array.from({ length: partitions }, (_, partition) =>
+    temporal
+      .withDeadline(Date.now() + 3_000, () => partitionStatus(temporal, stream, partition))
+      .catch(() => undefined),
+  );
+  return (await Promise.all(asked)).filter((status) => status !== undefined);
+}
+
+function why(sequence: string, partitions: readonly PartitionStatus[]): string {
+  const halt = partitions.find((one) => one.halt?.conflict.sequence === sequence)?.halt;
+  if (halt) {
+    const { reason, user, asset, expected, found } = halt.conflict;
+    return `conflict (${reason}): balance ${user}/${asset}, expected ${expected}, found ${found}, since ${halt.since}`;
+  }
+  const waits = partitions.flatMap((one) => one.waiting).find((one) => one.sequence === sequence);
+  if (waits) return waiting(waits);
+  const unfinished = partitions.reduce((sum, one) => sum + one.unfinished, 0);
+  return unfinished > 0
+    ? `being settled: ${unfinished} chunks are under way`
+    : 'received and not being settled: is an ingest running, and a worker?';
+}
+
+function waiting({ state, user, asset, expected, found }: WaitingReport): string {
+  return `${state}: balance ${user}/${asset} is at version ${found}, the event expects ${expected}`;
+}
