@@ -4,10 +4,13 @@
  * says so; a build that was interrupted leaves nothing that a later one would trust.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { withLock } from './lock.ts';
-import type { ProgressStep } from './progress.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+
+/** No build takes this long; what has not been touched since is a leftover. */
+const LEFTOVER_MS = 60 * 60 * 1000;
 
 /** Something to be had from the cache, or built into it. */
 export interface BuildOnce {
@@ -17,7 +20,8 @@ export interface BuildOnce {
   /** The files that determine what is built. */
   readonly inputs: readonly string[];
   readonly signal: AbortSignal | undefined;
-  readonly step: ProgressStep;
+  /** Called once if another process is building it. */
+  readonly onWait: (owner: ProcessIdentity) => void;
   /** Builds into the folder given, which exists and is empty. */
   readonly build: (folder: string) => Promise<void>;
 }
@@ -36,19 +40,24 @@ export const builtPath = ({
   inputs,
 }: Pick<BuildOnce, 'cacheDir' | 'name' | 'inputs'>): string => join(cacheDir, name, inputsKey(inputs));
 
+/** The folder of the built thing, if it is there. */
+export function findBuilt(thing: Pick<BuildOnce, 'cacheDir' | 'name' | 'inputs'>): string | undefined {
+  const place = builtPath(thing);
+  if (!existsSync(place)) return undefined;
+  removeLeftovers(place, LEFTOVER_MS);
+  return place;
+}
+
 /**
  * The folder of the built thing, building it if need be.
  * @throws whatever the build throws; nothing is left in the thing's place then
  */
 export async function builtOnce(wanted: BuildOnce): Promise<string> {
   const place = builtPath(wanted);
-  if (existsSync(place)) return place;
-  const { signal, step } = wanted;
-  const onWait = (owner: { pid: number }) =>
-    step.update(`another settled (process ${owner.pid}) is at it, waiting`);
-  return await withLock(`${place}.lock`, { signal, onWait }, async () => {
+  const { signal, onWait } = wanted;
+  return withLock(`${place}.lock`, { signal, onWait }, async () => {
     if (existsSync(place)) return place;
-    removeLeftovers(place);
+    removeLeftovers(place, 0);
     // Its own name: a compiler outliving a killed settled must not write into this one's folder.
     const draft = `${place}.building-${process.pid}`;
     mkdirSync(draft, { recursive: true });
@@ -64,9 +73,15 @@ export async function builtOnce(wanted: BuildOnce): Promise<string> {
   });
 }
 
-/** Under the lock nobody else builds: whatever is half built was left by one that was killed. */
-function removeLeftovers(place: string): void {
-  for (const name of readdirSync(dirname(place)))
-    if (name.startsWith(`${basename(place)}.building-`))
-      rmSync(join(dirname(place), name), { recursive: true, force: true });
+/**
+ * Removes what a killed build left. Under the lock nobody else builds, so it may be of any age; without it only what
+ * is old goes. A compiler may outlive the settled that started it, and make its folder again after it was removed.
+ */
+function removeLeftovers(place: string, ageMs: number): void {
+  for (const name of readdirSync(dirname(place))) {
+    const path = join(dirname(place), name);
+    if (!name.startsWith(`${basename(place)}.building-`)) continue;
+    const changedMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (Date.now() - changedMs >= ageMs) rmSync(path, { recursive: true, force: true });
+  }
 }

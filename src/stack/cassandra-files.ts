@@ -3,13 +3,14 @@
  * since Maven itself pins only versions.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { builtOnce, builtPath } from './built-once.ts';
+import { builtOnce, findBuilt } from './built-once.ts';
 import { JARS_BYTES, requireSpace, saysDiskFull } from './disk.ts';
 import { BuildFailedError, DiskFullError } from './errors.ts';
 import { CASSANDRA_MODULE } from './pinned.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { Progress } from './progress.ts';
 import { type Environment, requireMaven } from './tools.ts';
 
@@ -99,13 +100,20 @@ async function fetchJars(
 export async function cassandraFiles(search: CassandraFilesSearch): Promise<string> {
   const { cacheDir, progress, signal, env } = search;
   const thing = { cacheDir, name: 'cassandra', inputs: [CASSANDRA_MODULE.pom, CASSANDRA_MODULE.digests] };
-  const place = builtPath(thing);
-  if (existsSync(place)) return place;
+  const found = findBuilt(thing);
+  if (found !== undefined) return found;
   const maven = requireMaven(env);
   requireSpace(cacheDir, JARS_BYTES, 'SETTLED_CACHE_DIR');
   const step = progress.step('Cassandra: fetching once for this machine', { slow: true });
+  const onWait = ({ pid }: ProcessIdentity) =>
+    progress.note(`Cassandra: another settled (process ${pid}) is fetching it; waiting for that`);
   try {
-    await builtOnce({ ...thing, signal, step, build: (folder) => fetchJars(maven, folder, search) });
+    const place = await builtOnce({
+      ...thing,
+      signal,
+      onWait,
+      build: (folder) => fetchJars(maven, folder, search),
+    });
     step.done('fetched');
     return place;
   } catch (error) {

@@ -69,10 +69,10 @@ function javaArgs(jars: string, { home, settings }: CassandraServerOptions): str
       '-Dio.netty.tryReflectionSetAccessible=true',
     ],
     [
-      `-Dcassandra.config=${pathToFileURL(paths.cassandraConfig)}`,
+      `-Dcassandra.config=${pathToFileURL(paths.cassandraConfig).href}`,
       `-Dcassandra.storagedir=${paths.cassandra}`,
     ],
-    [`-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback)}`],
+    [`-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback).href}`],
     [`-Dsettled.logFile=${paths.log.cassandra}`],
     // A node alone has nobody to wait for, neither when it comes nor when it goes.
     ['-Dcassandra.skip_wait_for_gossip_to_settle=0', '-Dcassandra.ring_delay_ms=0'],

@@ -54,8 +54,11 @@ class GrowingFile {
   }
 }
 
-/** Writes the end of each log, then, when following, what it gains. Servers without a log are passed over. */
-export async function showLogs(home: string, options: LogsOptions): Promise<void> {
+/**
+ * Writes the end of each log, then, when following, what it gains. Servers without a log are passed over.
+ * @returns whether anything was there to show at the beginning
+ */
+export async function showLogs(home: string, options: LogsOptions): Promise<boolean> {
   const { servers = SERVERS, lines = 200, follow, write } = options;
   const paths = homePaths(home);
   const files = servers.map((server) => {
@@ -63,10 +66,12 @@ export async function showLogs(home: string, options: LogsOptions): Promise<void
     const file = new GrowingFile(path);
     const tail = tailOf(path, lines);
     if (tail !== '') write(`${tail}\n`, server);
-    return { server, file };
+    return { server, file, shown: tail !== '' };
   });
-  while (follow && !follow.signal.aborted) {
+  const signal = follow?.signal ?? AbortSignal.abort();
+  while (!signal.aborted) {
     for (const { server, file } of files) for (const text of file.gained()) write(text, server);
-    await sleep(POLL_MS, undefined, { signal: follow.signal }).catch(() => {});
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+  return files.some(({ shown }) => shown);
 }

@@ -116,7 +116,7 @@ async function keep<N extends ServerName>(
 ): Promise<StateOf<N>> {
   const timeoutMs = known.phase === 'ready' ? 10_000 : kind.startMsMax;
   try {
-    const probe = () => kind.probe(known.ports as StateOf<N>['ports']);
+    const probe = () => kind.probe(known.ports);
     await untilAnswering(known, { title: kind.title, timeoutMs, signal, probe, output: () => '' });
   } catch (error) {
     if (!(error instanceof ServerFailedError)) throw error;

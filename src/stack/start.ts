@@ -3,50 +3,18 @@
  * A start that fails or is interrupted stops what it started. What the user has running elsewhere is used, never
  * started or stopped.
  */
-import { type Config, readStackState, STACK_DATACENTER, STACK_HOST } from '../config/index.ts';
-import { cassandraFiles } from './cassandra-files.ts';
-import { cassandraServer } from './cassandra-server.ts';
 import { DATA_BYTES, requireSpace, saysDiskFull } from './disk.ts';
-import { DiskFullError, InterruptedError, StackError } from './errors.ts';
+import { DiskFullError, InterruptedError } from './errors.ts';
 import { homePaths, makeHome, type ServerName } from './home.ts';
 import { withLock } from './lock.ts';
-import { isListening } from './ports.ts';
-import { setRetention } from './probes.ts';
-import { isRunning, type ProcessIdentity } from './process-identity.ts';
-import { type Progress, silentProgress } from './progress.ts';
+import type { StartStackOptions } from './options.ts';
+import { type CassandraPlace, cassandraPart, type Part, type TemporalPlace, temporalPart } from './parts.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import { silentProgress } from './progress.ts';
 import { stopProcess } from './server-process.ts';
-import { ensureServer, noteServer, type ServerStart } from './server-start.ts';
+import { noteServer, type ServerStart } from './server-start.ts';
 import { stopStack } from './stop.ts';
-import { temporalProgram } from './temporal-program.ts';
-import { temporalServer } from './temporal-server.ts';
-import { type Environment, requireJava } from './tools.ts';
-import { startWatchdog, type Watchdog, type WatchdogEnding } from './watching.ts';
-
-/** What to start, and how. */
-export interface StartStackOptions {
-  /** Home, ports, cache and the like. */
-  readonly settings: Config['stack'];
-  /** @default 'default' */
-  readonly namespace?: string;
-  /** Search attributes for Temporal, name to type. */
-  readonly searchAttributes?: Readonly<Record<string, string>>;
-  /** host:port of a Temporal of the user's: none is started. */
-  readonly temporalAddress?: string | undefined;
-  readonly temporalUiUrl?: string | undefined;
-  /** A Cassandra of the user's: none is started. */
-  readonly cassandra?: {
-    readonly contactPoints: readonly string[];
-    readonly port: number;
-    readonly datacenter: string;
-  };
-  /** The servers end with this process, even if that is killed; says what becomes of the data then. */
-  readonly attached?: WatchdogEnding;
-  /** Interrupts the start. */
-  readonly signal?: AbortSignal;
-  readonly progress?: Progress;
-  /** Where tools are looked for. @default process.env */
-  readonly env?: Environment;
-}
+import { startWatchdog, type Watchdog } from './watching.ts';
 
 /** A stack that answers. */
 export interface RunningStack {
@@ -63,136 +31,10 @@ export interface RunningStack {
   stop(options?: { readonly wipe?: boolean }): Promise<void>;
 }
 
-/** Start options out of a configuration: addresses that the user configured are used, the rest is started. */
-export function stackOptions(config: Config): StartStackOptions {
-  const { temporal, cassandra, stack } = config;
-  return {
-    settings: stack,
-    namespace: temporal.namespace,
-    ...(temporal.addressSource === 'configured'
-      ? { temporalAddress: temporal.address, temporalUiUrl: temporal.uiUrl }
-      : {}),
-    ...(cassandra.addressSource === 'configured'
-      ? {
-          cassandra: {
-            contactPoints: cassandra.contactPoints,
-            port: cassandra.port,
-            datacenter: cassandra.datacenter,
-          },
-        }
-      : {}),
-  };
-}
-
 /** A process that this start is answerable for. */
 interface Launched {
   readonly identity: ProcessIdentity;
   readonly graceMs: number;
-}
-
-/** The two halves of a start: what takes minutes and needs no lock, and what changes the home. */
-interface Part<T> {
-  /** Finds or builds what is needed to start it, unless it runs. */
-  readonly prepare: () => Promise<unknown>;
-  readonly ensure: (start: ServerStart) => Promise<T>;
-}
-
-interface TemporalPlace {
-  readonly address: string;
-  readonly uiUrl: string | undefined;
-  readonly started: boolean;
-}
-
-interface CassandraPlace {
-  readonly contactPoints: readonly string[];
-  readonly port: number;
-  readonly datacenter: string;
-  readonly started: boolean;
-}
-
-/** What both parts are given. */
-interface Surroundings {
-  readonly home: string;
-  readonly env: Environment;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
-}
-
-/** Calls once, and remembers. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let promise: Promise<T> | undefined;
-  return () => (promise ??= work());
-}
-
-const runs = (home: string, name: ServerName): boolean => {
-  const server = readStackState(home)[name];
-  return server !== undefined && isRunning(server);
-};
-
-/** A server of the user's: it must answer, and nothing is started. */
-async function requireAnswer(what: string, host: string, port: number, variable: string): Promise<void> {
-  if (await isListening(port, host.replace(/^\[|\]$/g, ''))) return;
-  throw new StackError(
-    `${what} does not answer at ${host}:${port}, where ${variable} says it is. Nothing is started in its place.`,
-  );
-}
-
-function temporalPart(options: StartStackOptions, around: Surroundings): Part<TemporalPlace> {
-  const { settings, namespace = 'default', searchAttributes = {}, temporalAddress, temporalUiUrl } = options;
-  const { home, env, progress, signal } = around;
-  if (temporalAddress !== undefined) {
-    const colon = temporalAddress.lastIndexOf(':');
-    const [host, port] = [temporalAddress.slice(0, colon), Number(temporalAddress.slice(colon + 1))];
-    return {
-      prepare: () => requireAnswer('Temporal', host, port, 'SETTLED_TEMPORAL_ADDRESS'),
-      ensure: async () => {
-        progress.note(`Temporal: yours at ${temporalAddress}, none is started`);
-        return { address: temporalAddress, uiUrl: temporalUiUrl, started: false };
-      },
-    };
-  }
-  const { temporalProgram: configured, cacheDir, retentionDays } = settings;
-  const program = once(() => temporalProgram({ configured, cacheDir, env, progress, signal }));
-  const kind = temporalServer({ home, program, settings, namespace, searchAttributes, env });
-  return {
-    prepare: async () => void (runs(home, 'temporal') || (await program())),
-    ensure: async (start) => {
-      const { server, started } = await ensureServer(kind, start);
-      const { frontend, ui } = server.ports;
-      await setRetention(frontend, namespace, retentionDays);
-      return { address: `${STACK_HOST}:${frontend}`, uiUrl: `http://${STACK_HOST}:${ui}`, started };
-    },
-  };
-}
-
-function cassandraPart(options: StartStackOptions, around: Surroundings): Part<CassandraPlace> {
-  const { settings, cassandra } = options;
-  const { home, env, progress, signal } = around;
-  if (cassandra !== undefined) {
-    const [host = STACK_HOST] = cassandra.contactPoints;
-    return {
-      prepare: () => requireAnswer('Cassandra', host, cassandra.port, 'SETTLED_CASSANDRA_CONTACT_POINTS'),
-      ensure: async () => {
-        progress.note(`Cassandra: yours at ${cassandra.contactPoints.join(', ')}, none is started`);
-        return { ...cassandra, started: false };
-      },
-    };
-  }
-  const tools = once(async () => {
-    const { program } = await requireJava(settings.javaHome, env);
-    return {
-      java: program,
-      jars: await cassandraFiles({ cacheDir: settings.cacheDir, env, progress, signal }),
-    };
-  });
-  const kind = cassandraServer({ home, tools, settings, env });
-  return {
-    prepare: async () => void (runs(home, 'cassandra') || (await tools())),
-    ensure: async (start) => {
-      const { server, started } = await ensureServer(kind, start);
-      return { contactPoints: [STACK_HOST], port: server.ports.cql, datacenter: STACK_DATACENTER, started };
-    },
-  };
 }
 
 /** Both at once; when one fails the other is interrupted, and only then the first failure is thrown. */

@@ -1,13 +1,13 @@
 /**
  * The `temporal` program: the user's own if there is one, else built once from pinned Go modules into the cache.
  */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { builtOnce, builtPath } from './built-once.ts';
+import { type BuildOnce, builtOnce, findBuilt } from './built-once.ts';
 import { BUILD_BYTES, requireSpace, saysDiskFull } from './disk.ts';
 import { BuildFailedError, DiskFullError, MissingToolError } from './errors.ts';
 import { goVersionWanted, TEMPORAL_MODULE, temporalVersionPinned } from './pinned.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { Progress } from './progress.ts';
 import { type Environment, findOnPath, outputOf, requireGo } from './tools.ts';
 
@@ -62,12 +62,32 @@ async function build(go: string, folder: string, { env, signal }: TemporalProgra
   );
 }
 
+async function buildTemporal(
+  thing: Pick<BuildOnce, 'cacheDir' | 'name' | 'inputs'>,
+  search: TemporalProgramSearch,
+): Promise<string> {
+  const { env, progress, signal } = search;
+  const go = await requireGo(goVersionWanted(), env);
+  requireSpace(thing.cacheDir, BUILD_BYTES, 'SETTLED_CACHE_DIR');
+  const step = progress.step('Temporal: building once for this machine, takes minutes', { slow: true });
+  const onWait = ({ pid }: ProcessIdentity) =>
+    progress.note(`Temporal: another settled (process ${pid}) is building it; waiting for that`);
+  try {
+    const place = await builtOnce({ ...thing, signal, onWait, build: (to) => build(go, to, search) });
+    step.done('built');
+    return place;
+  } catch (error) {
+    step.fail('not built');
+    throw error;
+  }
+}
+
 /**
  * The program to start. Building takes two to three minutes the first time on a machine.
  * @throws {MissingToolError | BuildFailedError | DiskFullError}
  */
 export async function temporalProgram(search: TemporalProgramSearch): Promise<TemporalProgram> {
-  const { configured, cacheDir, env, progress, signal } = search;
+  const { configured, cacheDir, env } = search;
   if (configured !== undefined) {
     const version = await versionOf(configured, env);
     if (version !== undefined) return { path: configured, version, origin: 'configured' };
@@ -82,22 +102,9 @@ export async function temporalProgram(search: TemporalProgramSearch): Promise<Te
     return { path: onPath, version: onPathVersion, origin: 'path' };
 
   const thing = { cacheDir, name: 'temporal', inputs: TEMPORAL_MODULE.files };
-  const built = join(builtPath(thing), 'temporal');
-  if (statSync(built, { throwIfNoEntry: false }) === undefined) {
-    const go = await requireGo(goVersionWanted(), env);
-    requireSpace(cacheDir, BUILD_BYTES, 'SETTLED_CACHE_DIR');
-    const step = progress.step('Temporal: building once for this machine, takes minutes', { slow: true });
-    try {
-      await builtOnce({ ...thing, signal, step, build: (folder) => build(go, folder, search) });
-      step.done('built');
-    } catch (error) {
-      step.fail('not built');
-      throw error;
-    }
-  }
+  const folder = findBuilt(thing) ?? (await buildTemporal(thing, search));
+  const built = join(folder, 'temporal');
   const version = await versionOf(built, env);
   if (version !== undefined) return { path: built, version, origin: 'built' };
-  throw new BuildFailedError(
-    `${built} does not run. Remove ${builtPath(thing)}, and the next start builds it again.`,
-  );
+  throw new BuildFailedError(`${built} does not run. Remove ${folder}, and the next start builds it again.`);
 }

@@ -6,7 +6,8 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
-import { type RunningStack, startStack, type StartStackOptions } from './start.ts';
+import type { StartStackOptions } from './options.ts';
+import { type RunningStack, startStack } from './start.ts';
 
 /** What may be chosen of a temporary stack. */
 export type TemporaryStackOptions = Omit<StartStackOptions, 'attached'>;

@@ -5,15 +5,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type BuildOnce, builtOnce, builtPath } from '../../src/stack/built-once.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type BuildOnce, builtOnce, builtPath, findBuilt } from '../../src/stack/built-once.ts';
 import { wrongJars } from '../../src/stack/cassandra-files.ts';
-import { silentProgress } from '../../src/stack/progress.ts';
 
 let folder: string;
 let input: string;
@@ -30,7 +30,7 @@ const wanted = (build: BuildOnce['build']): BuildOnce => ({
   name: 'thing',
   inputs: [input],
   signal: undefined,
-  step: silentProgress.step('thing'),
+  onWait: () => {},
   build,
 });
 
@@ -42,8 +42,13 @@ describe('what is built once', () => {
       await sleep(200);
       writeFileSync(join(place, 'program'), 'whole');
     };
-    const [a, b] = await Promise.all([builtOnce(wanted(build)), builtOnce(wanted(build))]);
+    const onWait = vi.fn();
+    const [a, b] = await Promise.all([
+      builtOnce({ ...wanted(build), onWait }),
+      builtOnce({ ...wanted(build), onWait }),
+    ]);
     expect(builds).toBe(1);
+    expect(onWait).toHaveBeenCalledOnce();
     expect(a).toBe(b);
     expect(readFileSync(join(a, 'program'), 'utf8')).toBe('whole');
   });
@@ -65,6 +70,19 @@ describe('what is built once', () => {
     const leftover = `${builtPath(thing)}.building-999999`;
     mkdirSync(leftover, { recursive: true });
     await builtOnce(thing);
+    expect(existsSync(leftover)).toBe(false);
+  });
+
+  test('is found with what a compiler left that outlived its settled, and that is cleared away once old', async () => {
+    const thing = wanted(async () => {});
+    expect(findBuilt(thing)).toBeUndefined();
+    const place = await builtOnce(thing);
+    const leftover = `${place}.building-999999`;
+    mkdirSync(leftover);
+    expect(findBuilt(thing)).toBe(place);
+    expect(existsSync(leftover)).toBe(true);
+    utimesSync(leftover, 0, 0);
+    expect(findBuilt(thing)).toBe(place);
     expect(existsSync(leftover)).toBe(false);
   });
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
 import { Client } from 'cassandra-driver';
 import { execa } from 'execa';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Config, loadConfig, readStackState, writeStackState } from '../../src/config/index.ts';
 import {
   InterruptedError,
@@ -58,15 +58,18 @@ async function askCassandra(port: number, query: string) {
   }
 }
 
-beforeEach(() => {
+const newHome = () => {
   home = mkdtempSync(join(realpathSync(tmpdir()), 'settled-stack-test-'));
-});
-afterEach(async () => {
+};
+const endHome = async () => {
   await stopStack(home);
   rmSync(home, { recursive: true, force: true });
-});
+};
 
 describe('a stack', { timeout: START_MS }, () => {
+  beforeEach(newHome);
+  afterEach(endHome);
+
   test('starts, answers, keeps its data over a stop, and leaves nothing when wiped', async () => {
     const stack = await startStack(options({ SETTLED_STACK_RETENTION_DAYS: '3' }));
     expect(stack.started).toEqual({ temporal: true, cassandra: true });
@@ -104,47 +107,6 @@ describe('a stack', { timeout: START_MS }, () => {
     ]);
     await second.stop({ wipe: true });
     expect(existsSync(home)).toBe(false);
-  });
-
-  test('restarts only the server that died, on its ports, and shows its log', async () => {
-    const stack = await startStack(options());
-    const before = readStackState(home);
-    process.kill(before.temporal?.pid ?? 0, 'SIGKILL');
-    await vi.waitFor(async () => expect((await stackStatus(home)).servers[0]?.condition).toBe('died'));
-    const again = await startStack(options());
-    expect(again.started).toEqual({ temporal: true, cassandra: false });
-    expect(again.temporalAddress).toBe(stack.temporalAddress);
-    expect(readStackState(home).cassandra?.pid).toBe(before.cassandra?.pid);
-    const written: string[] = [];
-    await showLogs(home, { servers: ['cassandra'], lines: 500, write: (text) => void written.push(text) });
-    expect(written.join('')).toContain('Starting listening for CQL clients');
-  });
-
-  test('two starts at once in one home make one stack', async () => {
-    const notes: string[] = [];
-    const progress = {
-      step: () => ({ update: () => {}, done: () => {}, fail: () => {} }),
-      note: (text: string) => void notes.push(text),
-    };
-    const both = await Promise.all([
-      startStack({ ...options(), progress }),
-      startStack({ ...options(), progress }),
-    ]);
-    expect(both.map((stack) => stack.started.cassandra).toSorted()).toEqual([false, true]);
-    expect(both[0]?.cassandraPort).toBe(both[1]?.cassandraPort);
-    expect(notes.join()).toContain('waiting for it');
-  });
-
-  test('a start that waited for a wipe starts afresh', async () => {
-    await startStack(options());
-    const wiping = stopStack(home, { wipe: true });
-    const stack = await startStack(options());
-    await wiping;
-    expect(stack.started).toEqual({ temporal: true, cassandra: true });
-    expect((await stackStatus(home)).servers.map((server) => server.condition)).toEqual([
-      'answering',
-      'answering',
-    ]);
   });
 
   test('two stacks in two homes do not meet', async () => {
@@ -242,5 +204,50 @@ describe('a stack', { timeout: START_MS }, () => {
       timeout: 60_000,
     });
     await vi.waitFor(() => expect(existsSync(itsHome)).toBe(false), { timeout: 10_000 });
+  });
+});
+
+/** One stack, on which these follow one another. */
+describe('a stack over time', { timeout: START_MS }, () => {
+  beforeAll(newHome);
+  afterAll(endHome);
+
+  test('two starts at once in one home make one stack', async () => {
+    const notes: string[] = [];
+    const progress = {
+      step: () => ({ update: () => {}, done: () => {}, fail: () => {} }),
+      note: (text: string) => void notes.push(text),
+    };
+    const both = await Promise.all([
+      startStack({ ...options(), progress }),
+      startStack({ ...options(), progress }),
+    ]);
+    expect(both.map((stack) => stack.started.cassandra)).toEqual(expect.arrayContaining([false, true]));
+    expect(both[0]?.cassandraPort).toBe(both[1]?.cassandraPort);
+    expect(notes.join()).toContain('waiting for it');
+  });
+
+  test('restarts only the server that died, on its ports, and shows its log', async () => {
+    const before = readStackState(home);
+    process.kill(before.temporal?.pid ?? 0, 'SIGKILL');
+    await vi.waitFor(async () => expect((await stackStatus(home)).servers[0]?.condition).toBe('died'));
+    const again = await startStack(options());
+    expect(again.started).toEqual({ temporal: true, cassandra: false });
+    expect(again.temporalAddress).toBe(`127.0.0.1:${before.temporal?.ports.frontend}`);
+    expect(readStackState(home).cassandra?.pid).toBe(before.cassandra?.pid);
+    const written: string[] = [];
+    await showLogs(home, { servers: ['cassandra'], lines: 500, write: (text) => void written.push(text) });
+    expect(written.join('')).toContain('Starting listening for CQL clients');
+  });
+
+  test('a start that waited for a wipe starts afresh', async () => {
+    const wiping = stopStack(home, { wipe: true });
+    const stack = await startStack(options());
+    await wiping;
+    expect(stack.started).toEqual({ temporal: true, cassandra: true });
+    expect((await stackStatus(home)).servers.map((server) => server.condition)).toEqual([
+      'answering',
+      'answering',
+    ]);
   });
 });
