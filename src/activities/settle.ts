@@ -35,7 +35,7 @@ export interface SettleDependencies {
   /** The settler's own bound of an attempt, ms. Shorter than the workflow's start-to-close. */
   readonly attemptMs: number;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
-  quarantine(stream: string, conflict: ConflictReport, event: SettlementEvent): Promise<void>;
+  readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;
 }
 
 /**

@@ -187,7 +187,7 @@ describe('a chunk whose balances are behind', () => {
     await partition.send(partition.chunk(1, 2));
     const { events } = await partition.history();
     const waits = (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
-      timer ? [Number(timer.startToFireTimeout?.nanos ?? 0) / 1e6] : [],
+      timer ? [(timer.startToFireTimeout?.nanos ?? 0) / 1e6] : [],
     );
     expect(waits).toEqual([20, 40, 80, 80, 20]);
   });
@@ -358,7 +358,7 @@ describe('storage that does not answer', () => {
   };
 
   test('ends the chunk as unavailable within its bound, with the problem as text', async () => {
-    const partition = await start(broken, { updateMsMax: 700, activityMsMax: 700 });
+    const partition = await start(broken, { updateMsMax: 2_500, activityMsMax: 2_500 });
     const result = await partition.send(partition.chunk(1, 2));
     expect(result).toMatchObject({ outcome: 'unavailable', settled: 0, remaining: ['1', '2'], attempts: 1 });
     expect(result.problem).toContain('no quorum: 2 of 3 are down');

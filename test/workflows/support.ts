@@ -13,12 +13,17 @@ import {
 import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import type { temporal } from '@temporalio/proto';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
-import type {} from '../global-setup.ts';
 import { createSettleActivities } from '../../src/activities/settle.ts';
 import { createPartitionWorker } from '../../src/cli/worker-host.ts';
 import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
@@ -47,6 +52,12 @@ import type {
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 export type History = temporal.api.history.v1.IHistory;
+
+// A failed or lost attempt is what many tests are about; only what nobody expects is worth a line.
+Runtime.install({
+  logger: new DefaultLogger('ERROR'),
+  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
+});
 
 /** Small waits, so that a test takes parts of a second. */
 export const QUICK: PartitionLimits = {
@@ -252,12 +263,12 @@ export class PartitionUnderTest {
   }
 
   async status(): Promise<PartitionStatus> {
-    return this.handle.query<PartitionStatus, []>(STATUS_QUERY);
+    return this.handle.query<PartitionStatus>(STATUS_QUERY);
   }
 
   /** The current details, as the UI shows them. */
   async details(): Promise<string | undefined> {
-    const metadata = await this.handle.query<{ currentDetails?: string }, []>('__temporal_workflow_metadata');
+    const metadata = await this.handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
     return metadata.currentDetails;
   }
 
@@ -294,7 +305,6 @@ let connecting: Promise<{ client: Client; native: NativeConnection }> | undefine
 
 async function connected(): Promise<{ client: Client; native: NativeConnection }> {
   return (connecting ??= (async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
     const address = temporalAddress();
     const [connection, native] = await Promise.all([
       Connection.connect({ address, interceptors: [makeGrpcRetryInterceptor(quickRetry)] }),
