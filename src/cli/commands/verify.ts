@@ -5,7 +5,9 @@
 import type { Command } from 'commander';
 import { audit, FINDING_KINDS, type AuditReport, type Finding } from '../../audit/index.ts';
 import { loadConfig } from '../../config/index.ts';
+import { readConsistencyOf } from '../../ledger/connection.ts';
 import { openDatabase } from '../cassandra-connection.ts';
+import { ledgerOptions } from '../ledger-options.ts';
 
 const FINDINGS_EXIT_CODE = 1;
 const NOT_RUN_EXIT_CODE = 2;
@@ -30,11 +32,13 @@ async function verify(flags: Flags): Promise<void> {
 }
 
 async function auditDatabase({ stream, oracle, record }: Flags): Promise<AuditReport> {
-  const client = await openDatabase(loadConfig(process.env));
+  const config = loadConfig(process.env);
+  const client = await openDatabase(config);
   const progress = new Progress();
   try {
     return await audit(client, {
       record,
+      consistency: readConsistencyOf(ledgerOptions(config)),
       onProgress: (table, rows) => progress.show(table, rows),
       ...(stream === undefined ? {} : { stream }),
       ...(oracle === undefined ? {} : { oracle }),
