@@ -3,6 +3,7 @@
  * exit code 1.
  */
 import { Command } from 'commander';
+import { unknownVariables } from '../config/index.ts';
 import { register as registerDemo } from './commands/demo.ts';
 import { register as registerDown } from './commands/down.ts';
 import { register as registerIngest } from './commands/ingest.ts';
@@ -13,6 +14,7 @@ import { register as registerSimulate } from './commands/simulate.ts';
 import { register as registerStatus } from './commands/status.ts';
 import { register as registerTrade } from './commands/trade.ts';
 import { register as registerUp } from './commands/up.ts';
+import { register as registerVerify } from './commands/verify.ts';
 import { register as registerWorker } from './commands/worker.ts';
 
 const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
@@ -27,9 +29,13 @@ for (const register of [
   registerSimulate,
   registerStatus,
   registerTrade,
+  registerVerify,
   registerPartition,
 ])
   register(program);
+
+for (const { variable, meant } of unknownVariables(process.env))
+  process.stderr.write(`${variable} is no setting of ours${meant ? `; is ${meant} meant?` : ''}\n`);
 
 try {
   await program.parseAsync();
