@@ -5,7 +5,7 @@
  * reads by token range; its memory depends on what is in flight and on what is wrong, not on what is settled.
  */
 import { types, type Client } from 'cassandra-driver';
-import { readStreams } from '../ledger/streams.ts';
+import { compareInFlight } from './in-flight-reading.ts';
 import { firstReading, type FirstReading } from './first-reading.ts';
 import { IN_FLIGHT_EVENTS_MAX } from './in-flight.ts';
 import { readKeptAside, type KeptAside } from './kept-aside.ts';
@@ -55,12 +55,10 @@ export async function audit(client: Client, options: AuditOptions = {}): Promise
     if (rows % PROGRESS_ROWS === 0) options.onProgress?.(table, rows);
   });
   await resolveLateEntries(run, first.late);
-  const watermarks = new Map((await readStreams(client)).map((record) => [record.stream, record.watermark]));
-  const moved = [...run.streams.values()].some(
-    ({ stream, watermark }) => watermarks.get(stream) !== watermark,
-  );
-  const moving = run.inFlight.compare(moved, run.report);
-  if (!moved) run.totals.compare(run.report);
+  const moving = await compareInFlight(run);
+  const watermarks = await run.watermarksNow();
+  const moved = run.hasMovedTo(watermarks);
+  if (!moved && moving === 0) run.totals.compare(run.report);
   oracle?.finish({ ...first.kinds, rejectedByReason: kept.rejectedByReason }, run.report);
 
   const foundBefore = run.findings.total;

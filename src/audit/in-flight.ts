@@ -6,8 +6,8 @@
 import { balanceName, type BalanceKey } from '../domain/balance.ts';
 import { genesisChain } from '../domain/chain.ts';
 import type { LedgerEntry } from '../domain/entries.ts';
-import type { EndState, LineState, LinkedEntry } from './fingerprint.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
+import type { EndState, LineState, LinkedEntry, StateBefore } from './fingerprint.ts';
 
 /** Events above a watermark that are held; a stream has fewer in flight by default (20 000). */
 export const IN_FLIGHT_EVENTS_MAX = 100_000;
@@ -76,76 +76,59 @@ export class InFlight {
     return this.#lines.values();
   }
 
-  /**
-   * Compares each balance with what leads to it.
-   *
-   * @param moved true if a stream went on meanwhile: a balance that is ahead of what was read then counts as moving
-   * @returns balances that could not be compared
-   */
-  compare(moved: boolean, report: (finding: Finding) => void): number {
-    let moving = 0;
-    for (const account of this.#accounts.values()) {
-      const ids = { user: `${account.userId}`, asset: account.assetId };
-      const name = `balance ${balanceName(account)}`;
-      const end = this.#endOf(account, report);
-      const { balance } = account;
-      if (!end) continue;
-      if (!balance) {
-        const detail = `${name}: events above the watermark touch it, but it has no row`;
-        report({ kind: 'entries-without-balance', detail, ...ids });
-      } else if (balance.version > end.version) {
-        if (moved) moving += 1;
-        else {
-          const detail = `${name} is at version ${balance.version}, its events and entries end at ${end.version}`;
-          report({ kind: 'balance-beyond-entries', detail, ...ids, version: `${balance.version}` });
-        }
-      } else if (balance.version < end.version) {
-        const detail = `${name} is at version ${balance.version}, an event brought it to ${end.version}`;
-        if (!moved) report({ kind: 'entries-beyond-balance', detail, ...ids, version: `${end.version}` });
-      } else {
-        const columns = differingColumns(balance, end);
-        const detail = `${name} at version ${end.version} differs from what its last event brought: ${columns.join(', ')}`;
-        if (columns.length > 0)
-          report({ kind: 'balance-mismatch', detail, ...ids, version: `${end.version}`, columns });
-      }
-    }
-    return moving;
+  /** Compares each balance with what leads to it. A balance that settles meanwhile may seem wrong: see `audit.ts`. */
+  compare(): Finding[] {
+    return [...this.#accounts.values()].flatMap((account) => {
+      const finding = this.#compareAccount(account);
+      return finding ? [finding] : [];
+    });
   }
 
-  /** Where settled entries and events in flight leave a balance; undefined where they do not join. */
-  #endOf(account: MovingAccount, report: (finding: Finding) => void): EndState | undefined {
-    let end: EndState = account.end ?? {
-      userId: account.userId,
-      assetId: account.assetId,
-      version: 0n,
-      available: 0n,
-      frozen: 0n,
-      chain: genesisChain(account),
-      lastSequence: 0n,
-      timeMs: 0,
-    };
+  #compareAccount(account: MovingAccount): Finding | undefined {
+    const name = `balance ${balanceName(account)}`;
+    const finding = (
+      kind: FindingKind,
+      version: bigint,
+      detail: string,
+      more?: Partial<Finding>,
+    ): Finding => ({
+      kind,
+      detail: `${name} ${detail}`,
+      table: 'user_balances',
+      user: `${account.userId}`,
+      asset: account.assetId,
+      version: `${version}`,
+      ...more,
+    });
+    let end: EndState = account.end ?? { ...account, ...BEGINNING, chain: genesisChain(account) };
     const steps = [...account.steps.values()].sort((a, b) => (a.entry.version < b.entry.version ? -1 : 1));
     for (const { entry, before } of steps) {
-      if (
-        before.version !== end.version ||
-        before.available !== end.available ||
-        before.frozen !== end.frozen ||
-        !before.chain.equals(end.chain)
-      ) {
-        report({
-          kind: 'in-flight-broken',
-          detail: `${entry.eventKind} ${entry.eventId} (sequence ${entry.sequence}) does not continue balance ${balanceName(account)} at version ${end.version}`,
-          stream: entry.stream,
-          sequence: `${entry.sequence}`,
-          user: `${account.userId}`,
-          asset: account.assetId,
-          version: `${entry.version}`,
-        });
-        return undefined;
+      if (!continues(before, end)) {
+        const detail = `at version ${end.version} is not continued by ${entry.eventKind} ${entry.eventId} (sequence ${entry.sequence})`;
+        const ids = { stream: entry.stream, sequence: `${entry.sequence}` };
+        return finding('in-flight-broken', entry.version, detail, ids);
       }
       end = endOfEntry(entry);
     }
-    return end;
+    const { balance } = account;
+    if (!balance)
+      return finding(
+        'entries-without-balance',
+        end.version,
+        'has no row, though an event in flight touches it',
+      );
+    if (balance.version > end.version) {
+      const detail = `is at version ${balance.version}, its events and entries end at ${end.version}`;
+      return finding('balance-beyond-entries', balance.version, detail);
+    }
+    if (balance.version < end.version) {
+      const detail = `is at version ${balance.version}, an event brought it to ${end.version}`;
+      return finding('entries-beyond-balance', end.version, detail);
+    }
+    const columns = differingColumns(balance, end);
+    if (columns.length === 0) return undefined;
+    const detail = `differs from what its last event brought, version ${end.version}: ${columns.join(', ')}`;
+    return finding('balance-mismatch', end.version, detail, { columns });
   }
 
   #account(key: BalanceKey): MovingAccount {
@@ -157,6 +140,18 @@ export class InFlight {
     }
     return account;
   }
+}
+
+/** Where every balance begins. */
+const BEGINNING = { version: 0n, available: 0n, frozen: 0n, lastSequence: 0n, timeMs: 0 };
+
+function continues(before: StateBefore, end: EndState): boolean {
+  return (
+    before.version === end.version &&
+    before.available === end.available &&
+    before.frozen === end.frozen &&
+    before.chain.equals(end.chain)
+  );
 }
 
 /** Where an entry leaves its balance. */

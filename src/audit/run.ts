@@ -47,7 +47,8 @@ export class Run {
   /** Event rows against the stream log, by sequence. */
   readonly lines = new Tally();
   readonly inFlight = new InFlight();
-  readonly totals = new Totals();
+  /** Of the reading that in-flight balances were compared in. */
+  totals = new Totals();
   /** Rows of tables above which nothing settled stands: the highest watermark. */
   readonly watermarkMax: bigint;
   /** "stream/sequence" of events that a person decided to pass over: they have a line and no row. */
@@ -95,6 +96,18 @@ export class Run {
   isSettled(stream: string, sequence: bigint): boolean {
     const state = this.streams.get(stream);
     return state === undefined || sequence <= state.watermark;
+  }
+
+  /** The watermarks of all streams as they are by now. */
+  async watermarksNow(): Promise<Map<string, bigint>> {
+    return new Map((await readStreams(this.client)).map(({ stream, watermark }) => [stream, watermark]));
+  }
+
+  /** True if a stream went on, or came, since the audit began. */
+  hasMovedTo(watermarks: ReadonlyMap<string, bigint>): boolean {
+    return [...watermarks].some(
+      ([stream, watermark]) => watermark !== (this.streams.get(stream)?.watermark ?? 0n),
+    );
   }
 
   /** The stream's state; a stream without a record is reported once. */
