@@ -174,6 +174,11 @@ export interface PartitionLimits {
   readonly updatesPerRunMax: number;
   /** Events of history after which the run continues as new. */
   readonly historyEventsMax: number;
+  /**
+   * Bytes of history after which the run continues as new. Below the 4 MB at which the server suggests it, since a
+   * gRPC client in Node by default takes no answer above 4 MiB, and histories are there to be read.
+   */
+  readonly historyBytesMax?: number;
 }
 
 /** Argument of the partition workflow. Given by whoever starts it; carried from run to run. */
@@ -203,6 +208,7 @@ export const PARTITION_LIMITS: PartitionLimits = {
   heartbeatMsMax: 4_000,
   updatesPerRunMax: 1_500,
   historyEventsMax: 12_000,
+  historyBytesMax: 3_000_000,
 };
 
 /** Argument of the `resume` Update. */

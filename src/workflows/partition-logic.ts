@@ -35,6 +35,14 @@ interface Settling {
   waiting: readonly WaitingReport[];
 }
 
+/** How far a run has come, as Temporal tells it. */
+export interface RunLength {
+  readonly historyLength: number;
+  /** Bytes. */
+  readonly historySize: number;
+  readonly continueAsNewSuggested: boolean;
+}
+
 /** One partition, in one run of its workflow. */
 export class Partition {
   readonly #runtime: PartitionRuntime;
@@ -129,9 +137,10 @@ export class Partition {
   }
 
   /** True once the run should continue as new. */
-  isFull(historyEvents: number, suggested: boolean): boolean {
-    const { historyEventsMax, updatesPerRunMax } = this.#limits;
-    return suggested || historyEvents >= historyEventsMax || this.#updates >= updatesPerRunMax;
+  isFull({ historyLength, historySize, continueAsNewSuggested }: RunLength): boolean {
+    const { historyEventsMax, historyBytesMax = Infinity, updatesPerRunMax } = this.#limits;
+    const isLong = historyLength >= historyEventsMax || historySize >= historyBytesMax;
+    return continueAsNewSuggested || isLong || this.#updates >= updatesPerRunMax;
   }
 
   /** Lets no Update in any more, and ends those that wait. */

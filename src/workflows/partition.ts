@@ -74,10 +74,7 @@ export async function partition(input: PartitionInput): Promise<void> {
 
   let cancellation: unknown;
   try {
-    await condition(() => {
-      const { historyLength, continueAsNewSuggested } = workflowInfo();
-      return logic.isFull(historyLength, continueAsNewSuggested);
-    });
+    await condition(() => logic.isFull(workflowInfo()));
   } catch (error) {
     if (!isCancellation(error)) throw error;
     cancellation = error;

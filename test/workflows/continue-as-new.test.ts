@@ -49,8 +49,9 @@ describe('continue-as-new', () => {
   test.each([
     ['updates', { updatesPerRunMax: 5 }],
     ['events', { historyEventsMax: 60 }],
+    ['bytes', { historyBytesMax: 20_000 }],
   ])(
-    'by number of %s, with Updates of four senders waiting, settles each event and reports it once',
+    'by %s, with Updates of four senders waiting, settles each event and reports it once',
     async (_name, limits) => {
       const asked = new Map<bigint, number>();
       partition = await startPartition(

@@ -53,7 +53,7 @@ describe('a worker', () => {
     }
     expect(activityResults(await partition.history())).toMatchObject([{ settled: 3, retried: true }]);
     expect((await partition.status()).quietAt).toBeDefined();
-  }, 20_000);
+  }, 60_000);
 
   test('shut down while it settles a chunk lets the next one do it', async () => {
     let aborted = 0;
@@ -72,7 +72,7 @@ describe('a worker', () => {
     expect(aborted).toBe(1);
     await partition.startWorker();
     expect(await sent).toMatchObject({ outcome: 'settled', settled: 3 });
-  }, 20_000);
+  }, 60_000);
 
   test('shut down while a chunk waits on its timer lets the next one go on from the history', async () => {
     partition = await startPartition((request, call) => all(request, call === 1 ? behind() : SETTLED), {
@@ -87,7 +87,7 @@ describe('a worker', () => {
     await partition.startWorker();
     expect(await sent).toMatchObject({ outcome: 'settled', attempts: 2 });
     expect(partition.settler.requests).toHaveLength(2);
-  }, 20_000);
+  }, 60_000);
 
   test('that is idle leaves a workflow which the next one serves within seconds', async () => {
     partition = await startPartition();
