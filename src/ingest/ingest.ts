@@ -18,7 +18,12 @@ import { writeStopped, writeWatermark } from '../ledger/streams.ts';
 import type { Logger } from '../logging/index.ts';
 import { decodeMessage, type Decoded } from '../wire/decode.ts';
 import type { Dialect } from '../wire/message.ts';
-import { PARTITION_LIMITS, type Halt, type PartitionLimits } from '../workflows/contract.ts';
+import {
+  PARTITION_LIMITS,
+  UPDATES_IN_FLIGHT_MAX,
+  type Halt,
+  type PartitionLimits,
+} from '../workflows/contract.ts';
 import { ClassicAdapter } from './classic.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
@@ -349,6 +354,7 @@ export class Ingest {
       partition,
       lease: this.#opening.lease,
       bounds: chunk,
+      updatesMax: UPDATES_IN_FLIGHT_MAX,
       send: (one) => this.#sender.send(one),
       settled: (sequences) => {
         for (const sequence of sequences) {

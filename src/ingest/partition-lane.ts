@@ -1,7 +1,7 @@
 /**
- * A lane: the events of one partition on their way to its workflow. Chunks leave in order, one Update at a time; what
- * an Update leaves unsettled stands at the front of the next chunk. A lone event leaves at once; under load chunks grow
- * up to their bounds.
+ * A lane: the events of one partition on their way to its workflow. Chunks leave in order, a few Updates at a time, so
+ * that what other partitions wait for is not kept back by an Update under way; what an Update leaves unsettled is sent
+ * again before anything newer. A lone event leaves at once; under load chunks grow up to their bounds.
  */
 import { LEDGER_COLUMNS, TRADE_COLUMNS } from '../domain/chunk.ts';
 import type { Chunk, Halt, SettleResult, WaitingReport } from '../workflows/contract.ts';
@@ -27,6 +27,8 @@ export interface LaneOptions {
   readonly partition: number;
   readonly lease: bigint;
   readonly bounds: ChunkBounds;
+  /** Updates under way at once. */
+  readonly updatesMax: number;
   /** Sends one chunk until it has a result. */
   send(chunk: Chunk): Promise<SentChunk>;
   /** Told of sequences that are settled. */
@@ -40,13 +42,27 @@ export interface LaneOptions {
 
 const BEHIND_PAUSE_MS = 50;
 const UNAVAILABLE_PAUSE_MS = 1_000;
+/** While Updates are under way, events wait so long for others to share their chunk. */
+const GATHER_MS_MAX = 100;
+
+/** Events that travel together. */
+interface Parcel {
+  readonly events: readonly LaneEvent[];
+  /** Grows only when a remainder is sent again. */
+  readonly try: number;
+}
 
 /** Feeds one partition. */
 export class PartitionLane {
   readonly #options: LaneOptions;
-  #queue: LaneEvent[] = [];
-  #try = 0;
-  #sending = false;
+  /** Events that were never sent, in order. */
+  readonly #queue: LaneEvent[] = [];
+  /** What Updates left unsettled. */
+  readonly #remainders: Parcel[] = [];
+  readonly #underWay = new Set<Parcel>();
+  #pumping = false;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #gathered = false;
   #closed = false;
   #halt: Halt | undefined;
   #waiting: readonly WaitingReport[] = [];
@@ -57,7 +73,8 @@ export class PartitionLane {
 
   /** Events that are not settled. */
   get length(): number {
-    return this.#queue.length;
+    const parcels = [...this.#remainders, ...this.#underWay];
+    return parcels.reduce((sum, parcel) => sum + parcel.events.length, this.#queue.length);
   }
 
   /** What the last Update left waiting. */
@@ -68,30 +85,49 @@ export class PartitionLane {
   /** Takes the partition's next event. */
   push(event: LaneEvent): void {
     this.#queue.push(event);
-    if (!this.#sending) {
-      this.#sending = true;
-      // In the next turn: events that are released together leave together.
-      setImmediate(() => void this.#run());
-    }
+    this.#pump();
   }
 
   /** Sends nothing more. An Update under way ends by itself. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#gathering);
   }
 
-  async #run(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#closed) {
-      const events = this.#take();
-      const sent = await this.#options.send(this.#chunk(events));
-      if (sent.kind === 'given-up') return;
-      this.#note(events, sent.result);
-      await this.#pauseAfter(sent.result);
+  /** Sends in the next turn: events that are released together leave together. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      while (!this.#closed && !this.#halt && this.#underWay.size < this.#options.updatesMax) {
+        const parcel = this.#remainders.shift() ?? this.#fresh();
+        if (!parcel) return;
+        void this.#run(parcel);
+      }
+    });
+  }
+
+  /** The next chunk of new events, if there are enough of them, or the oldest has waited long enough. */
+  #fresh(): Parcel | undefined {
+    const { bounds, updatesMax } = this.#options;
+    const enough = Math.ceil((bounds.eventsMax * this.#underWay.size) / updatesMax);
+    if (this.#queue.length === 0) return undefined;
+    if (this.#queue.length < enough && !this.#gathered) {
+      this.#gathering ??= setTimeout(() => {
+        this.#gathering = undefined;
+        this.#gathered = true;
+        this.#pump();
+      }, GATHER_MS_MAX);
+      return undefined;
     }
-    this.#sending = false;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    this.#gathered = false;
+    return { events: this.#queue.splice(0, this.#countOfNext()), try: 0 };
   }
 
-  #take(): LaneEvent[] {
+  #countOfNext(): number {
     const { eventsMax, bytesMax } = this.#options.bounds;
     let bytes = 0;
     let count = 0;
@@ -102,10 +138,27 @@ export class PartitionLane {
       if (bytes > bytesMax && count > 0) break;
       count += 1;
     }
-    return this.#queue.slice(0, count);
+    return count;
   }
 
-  #chunk(events: readonly LaneEvent[]): Chunk {
+  async #run(parcel: Parcel): Promise<void> {
+    this.#underWay.add(parcel);
+    const sent = await this.#options.send(this.#chunk(parcel));
+    if (sent.kind === 'given-up') return;
+    const left = this.#note(parcel, sent.result);
+    await this.#pauseAfter(sent.result);
+    this.#underWay.delete(parcel);
+    if (left.length > 0) this.#again({ events: left, try: parcel.try + 1 });
+    this.#pump();
+  }
+
+  /** Queues a remainder; the lowest goes first, since others may wait for it. */
+  #again(parcel: Parcel): void {
+    this.#remainders.push(parcel);
+    this.#remainders.sort((a, b) => Number((a.events[0]?.sequence ?? 0n) - (b.events[0]?.sequence ?? 0n)));
+  }
+
+  #chunk({ events, try: tries }: Parcel): Chunk {
     const { stream, partition, lease } = this.#options;
     const rows = (isTrade: boolean): string[] =>
       events.filter((event) => event.isTrade === isTrade).map((event) => event.row);
@@ -115,29 +168,33 @@ export class PartitionLane {
       lease: lease.toString(),
       first: (events[0]?.sequence ?? 0n).toString(),
       last: (events.at(-1)?.sequence ?? 0n).toString(),
-      try: this.#try,
+      try: tries,
       trades: { columns: TRADE_COLUMNS, rows: rows(true) },
       ledgerEvents: { columns: LEDGER_COLUMNS, rows: rows(false) },
     };
   }
 
-  #note(events: readonly LaneEvent[], result: SettleResult): void {
+  /** Books a result; returns what is left of the parcel. */
+  #note({ events }: Parcel, result: SettleResult): LaneEvent[] {
     const remaining = new Set(result.remaining);
     const isLeft = (event: LaneEvent): boolean => remaining.has(event.sequence.toString());
-    const left = events.filter(isLeft);
-    this.#queue.splice(0, events.length, ...left);
-    this.#try = left.length > 0 ? this.#try + 1 : 0;
     this.#waiting = result.waiting;
-    if (result.halt !== undefined || this.#halt !== undefined) {
-      this.#halt = result.halt;
-      this.#options.halted(result.halt);
-    }
     this.#options.settled(events.filter((event) => !isLeft(event)).map((event) => event.sequence));
+    return events.filter(isLeft);
   }
 
   async #pauseAfter(result: SettleResult): Promise<void> {
-    if (result.halt) await this.#options.untilResumed(result.halt);
+    if (result.halt) await this.#untilResumed(result.halt);
     else if (result.outcome === 'behind') await this.#options.pause(BEHIND_PAUSE_MS);
     else if (result.outcome === 'unavailable') await this.#options.pause(UNAVAILABLE_PAUSE_MS);
+  }
+
+  async #untilResumed(halt: Halt): Promise<void> {
+    this.#halt = halt;
+    this.#options.halted(halt);
+    await this.#options.untilResumed(halt);
+    if (this.#halt !== halt) return;
+    this.#halt = undefined;
+    this.#options.halted(undefined);
   }
 }

@@ -33,6 +33,18 @@ export interface SettlerOptions {
   readonly clock?: Clock;
 }
 
+/** Times that an attempt's bound is extended at most while its events get settled. */
+const ATTEMPTS_EXTENDED_MAX = 4;
+
+/** One event of a request, waited for. */
+interface Asking {
+  readonly outcome: Promise<EventOutcome>;
+  /** The attempt's time is up: an event that is not being written is handed back. */
+  leave(): void;
+  /** The attempt is cancelled. */
+  abort(reason: unknown): void;
+}
+
 /** Implements {@link SettlerPort}. */
 export class Settler implements SettlerPort {
   readonly #storage: SettlementStorage;
@@ -81,16 +93,13 @@ export class Settler implements SettlerPort {
     request.signal?.throwIfAborted();
     const askings = request.events.map((event) => this.#ask(request, event));
     this.#readUnread();
-    const leave = (): void => {
-      for (const asking of askings) asking.leave();
-    };
-    const cancelDeadline = this.#clock.after(request.attemptMs, leave);
+    const leaving = this.#leaveWithoutProgress(request, askings);
     const abort = (): void => {
       for (const asking of askings) asking.abort(request.signal?.reason);
     };
     request.signal?.addEventListener('abort', abort, { once: true });
     const outcomes = await Promise.allSettled(askings.map((asking) => asking.outcome));
-    cancelDeadline();
+    leaving.cancel();
     request.signal?.removeEventListener('abort', abort);
     return outcomes.map((outcome) => {
       if (outcome.status === 'rejected') throw outcome.reason;
@@ -98,8 +107,39 @@ export class Settler implements SettlerPort {
     });
   }
 
+  /**
+   * Hands back what is not settled when nothing of the request got settled for `attemptMs`, or after
+   * `ATTEMPTS_EXTENDED_MAX` times that: leaving while predecessors come in would only keep others waiting.
+   */
+  #leaveWithoutProgress(request: SettleRequest, askings: readonly Asking[]): { cancel(): void } {
+    let settled = 0;
+    let settledBefore = 0;
+    let extended = 0;
+    let cancel: () => void;
+    for (const asking of askings)
+      asking.outcome.then(
+        () => (settled += 1),
+        () => undefined,
+      );
+    const check = (): void => {
+      extended += 1;
+      if (settled === settledBefore || extended >= ATTEMPTS_EXTENDED_MAX) {
+        for (const asking of askings) asking.leave();
+        return;
+      }
+      settledBefore = settled;
+      cancel = this.#clock.after(request.attemptMs, check);
+    };
+    cancel = this.#clock.after(request.attemptMs, check);
+    return {
+      cancel: () => {
+        cancel();
+      },
+    };
+  }
+
   /** Joins the event's task, or makes one. */
-  #ask(request: SettleRequest, asked: RequestedEvent) {
+  #ask(request: SettleRequest, asked: RequestedEvent): Asking {
     const id = `${request.stream}/${asked.event.sequence}`;
     let task = this.#tasks.get(id);
     let asker: Asker | undefined;
@@ -123,7 +163,6 @@ export class Settler implements SettlerPort {
     const joined = task;
     return {
       outcome,
-      /** The attempt's time is up: an event that is not being written is handed back. */
       leave: (): void => {
         if (!asker || !joined.askers.has(asker) || joined.state !== 'waiting') return;
         joined.askers.delete(asker);

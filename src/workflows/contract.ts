@@ -38,6 +38,12 @@ export const FAILURE = {
   storageUnavailable: 'storage-unavailable',
 } as const;
 
+/**
+ * Updates that an ingest has under way on one partition at most; the server's limit is 10. A worker sizes its activity
+ * slots by it, so that an event that others wait for never lacks one.
+ */
+export const UPDATES_IN_FLIGHT_MAX = 4;
+
 /** The workflow id of a partition. */
 export function partitionWorkflowId(stream: string, partition: number): string {
   return `settle-${stream}-${partition}`;

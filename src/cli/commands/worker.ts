@@ -16,12 +16,11 @@ import { createLogger } from '../../logging/index.ts';
 import { Settler } from '../../settlement/settler.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { ledgerOptions } from '../ledger-options.ts';
+import { UPDATES_IN_FLIGHT_MAX } from '../../workflows/contract.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { workerConnection } from '../temporal-connection.ts';
 import { createPartitionWorker } from '../worker-host.ts';
 
-/** The ingest sends one Update at a time to each partition. */
-const UPDATES_IN_FLIGHT = 1;
 const MEMORY_INTERVAL_MS = 500;
 
 async function run(): Promise<void> {
@@ -88,7 +87,7 @@ async function run(): Promise<void> {
       taskQueue: config.temporal.taskQueue,
       activities,
       partitions,
-      updatesInFlight: UPDATES_IN_FLIGHT,
+      updatesInFlight: UPDATES_IN_FLIGHT_MAX,
     });
     const stopTelling = tellRegularly(MEMORY_INTERVAL_MS, () => ({ type: 'memory', rssMiB: residentMiB() }));
     tellParent({ type: 'ready' });
