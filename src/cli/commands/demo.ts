@@ -195,8 +195,8 @@ async function verify(
   const { code, stdout } = await child.ended;
   signal.removeEventListener('abort', abort);
   signal.throwIfAborted();
-  if (code !== 0 && code !== 1)
-    throw new Error(`settled verify ended with exit code ${code}:\n${child.logTail}`);
+  if ((code !== 0 && code !== 1) || stdout.trim() === '')
+    throw new Error(`settled verify ended with exit code ${code} and no report:\n${child.logTail}`);
   return JSON.parse(stdout) as Verified;
 }
 
