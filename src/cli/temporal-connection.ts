@@ -1,8 +1,14 @@
 /** Connections to Temporal out of the configuration: a client's, and a worker's. */
 import { readFileSync } from 'node:fs';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config } from '../config/index.ts';
+
+/**
+ * An Update that meets the end of a run is answered with RESOURCE_EXHAUSTED, for which the SDK would wait about 1.7 s
+ * before it tries again.
+ */
+const GRPC_RETRY_MS_FIRST = 50;
 
 interface ConnectionOptions {
   readonly address: string;
@@ -44,7 +50,12 @@ function unreachable(config: Config, error: unknown): Error {
  */
 export async function temporalClient(config: Config): Promise<Client> {
   try {
-    const connection = await Connection.connect(connectionOptions(config));
+    const connection = await Connection.connect({
+      ...connectionOptions(config),
+      interceptors: [
+        makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ initialIntervalMs: () => GRPC_RETRY_MS_FIRST })),
+      ],
+    });
     return new Client({ connection, namespace: config.temporal.namespace });
   } catch (error) {
     throw unreachable(config, error);

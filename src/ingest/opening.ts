@@ -91,11 +91,12 @@ async function untilNothingUnfinished(options: OpeningOptions): Promise<void> {
   for (let partition = 0; partition < partitions; partition += 1) {
     for (;;) {
       const status = await partitionStatus(temporal, stream, partition);
-      if (!status || status.unfinished === 0) break;
+      const isQuiet = status?.quietAt === undefined || Date.parse(status.quietAt) <= Date.now();
+      if (!status || (status.unfinished === 0 && isQuiet)) break;
       if (Date.now() > deadline)
         throw new UnfinishedStreamError(
           `stream ${stream}: partition ${partition} still has ${status.unfinished} unfinished Updates of a former ` +
-            `ingest. Is a worker running? A classic stream opens only when nothing is unfinished`,
+            `ingest, or attempts that may still be running. Is a worker running? A classic stream opens only when nothing is unfinished`,
         );
       await sleep(250);
     }

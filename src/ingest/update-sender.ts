@@ -48,6 +48,8 @@ export interface UpdateSenderOptions {
 
 const RETRY_MS_FIRST = 50;
 const RETRY_MS_MAX = 3_000;
+/** A run that is closing takes about so long to continue as new. */
+const CLOSING_MS = 150;
 const HALT_POLL_MS = 2_000;
 const DOUBT_POLL_MS = 5_000;
 
@@ -94,7 +96,7 @@ export class UpdateSender {
             return { kind: 'given-up' };
           }
           if (failure.type === FAILURE.runClosing) {
-            await this.#options.pause(RETRY_MS_FIRST);
+            await this.#options.pause(CLOSING_MS);
             continue;
           }
         }

@@ -8,6 +8,8 @@
 export const TEMPORAL_DYNAMIC_CONFIG: Readonly<Record<string, string>> = {
   'history.transferProcessorMaxPollRPS': '2000',
   'history.timerProcessorMaxPollRPS': '2000',
+  // The default of 1 s makes every timer and every retry that is due sooner last about 1 s.
+  'history.timerProcessorMaxTimeShift': '"1ms"',
   'system.enableActivityEagerExecution': 'true',
 };
 
