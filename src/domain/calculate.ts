@@ -38,10 +38,12 @@ export type Calculation =
       readonly kind: 'conflict';
       readonly reason: 'negative-balance' | 'overflow';
       readonly balance: BalanceKey;
-      /** Which of the two values, and what it would have become. */
+      /** Which of the two values, what it is, and what it would have become: below 0, or above 2⁶³ − 1. */
       readonly field: 'available' | 'frozen';
       readonly found: bigint;
       readonly wouldBe: bigint;
+      /** The least (`negative-balance`) or most (`overflow`) that `found` had to be; like it within 63 bits. */
+      readonly expected: bigint;
     };
 
 /**
@@ -107,13 +109,14 @@ function outOfRange(
   found: bigint,
   wouldBe: bigint,
 ): Calculation {
-  const reason = wouldBe < 0n ? 'negative-balance' : 'overflow';
+  const change = wouldBe - found;
   return {
     kind: 'conflict',
-    reason,
+    reason: wouldBe < 0n ? 'negative-balance' : 'overflow',
     balance: { userId: balance.userId, assetId: balance.assetId },
     field,
     found,
     wouldBe,
+    expected: wouldBe < 0n ? -change : INT64_MAX - change,
   };
 }

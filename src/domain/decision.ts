@@ -29,6 +29,8 @@ export interface Observation {
   readonly watermarkBefore?: bigint | undefined;
   /** When the read of the balances was issued, ms. */
   readonly readIssuedMs: number;
+  /** When that read had been answered, ms: from then on a doubt that it shows is known. */
+  readonly readEndedMs: number;
   /** When the event was first found in doubt, ms, in whichever attempt; undefined where it never was. */
   readonly doubtSinceMs?: number | undefined;
   /** The time within which the batch log must have been replayed, ms. */
@@ -87,7 +89,7 @@ export function decide(observation: Observation): Decision {
       return { kind: 'conflict', reason: 'gap', balance: first };
     return { kind: 'behind', waiting };
   }
-  const sinceMs = observation.doubtSinceMs ?? observation.readIssuedMs;
+  const sinceMs = observation.doubtSinceMs ?? observation.readEndedMs;
   if (observation.readIssuedMs > sinceMs + observation.doubtLimitMs)
     return { kind: 'conflict', reason: 'doubt', balance: versions(ahead) };
   return { kind: 'doubt', sinceMs, balance: versions(ahead) };

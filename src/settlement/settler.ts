@@ -292,11 +292,13 @@ export class Settler implements SettlerPort {
   #evaluateOne(task: Task): void {
     const touches = observeHeld(task);
     if (!touches) return;
+    const now = this.#clock.now();
     const decision = decide({
       sequence: task.event.sequence,
       touches,
       ownRow: 'unread',
-      readIssuedMs: this.#clock.now(),
+      readIssuedMs: now,
+      readEndedMs: now,
       doubtLimitMs: this.#limits.doubtMs,
     });
     if (decision.kind === 'ready') {
@@ -328,7 +330,7 @@ export class Settler implements SettlerPort {
       }
       this.#conflict(task, result.reason, {
         ...result.balance,
-        expected: result.wouldBe,
+        expected: result.expected,
         found: result.found,
       });
       return;
@@ -485,6 +487,7 @@ export class Settler implements SettlerPort {
       ownRow: row ? (row.digest.equals(task.digest) ? 'same' : 'other') : 'absent',
       watermarkBefore: watermark,
       readIssuedMs,
+      readEndedMs: this.#clock.now(),
       doubtSinceMs: task.doubtSinceMs,
       doubtLimitMs: this.#limits.doubtMs,
     });
