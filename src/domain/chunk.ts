@@ -4,7 +4,7 @@
  * tell rows apart without reading them. No Node built-ins: workflows import this file.
  */
 import type { LedgerEvent, LedgerKind, SettlementEvent, Trade } from './event.ts';
-import { parseUint63 } from './integers.ts';
+import { ASSET_MAX, parseUint63, TIME_MS_MAX } from './integers.ts';
 
 /** Columns of a trade's row, in order. `*` behind a time says that the ingest stamped it. */
 export const TRADE_COLUMNS =
@@ -84,8 +84,8 @@ function parseTrade(row: string): RoutedEvent {
     sellerUserId: int('seller'),
     price: int('price'),
     quantity: int('quantity'),
-    baseAsset: Number(int('base')),
-    quoteAsset: Number(int('quote')),
+    baseAsset: parseWithin(cell('base'), ASSET_MAX, `base of row "${row}"`),
+    quoteAsset: parseWithin(cell('quote'), ASSET_MAX, `quote of row "${row}"`),
     buyerRefund: int('buyer_refund'),
     sellerRefund: int('seller_refund'),
     matchSeq: int('match_seq'),
@@ -115,7 +115,7 @@ function parseLedger(row: string): RoutedEvent {
     userId: int('user'),
     sequenceId: int('sequence_id'),
     amount: int('amount'),
-    currency: Number(int('asset')),
+    currency: parseWithin(cell('asset'), ASSET_MAX, `asset of row "${row}"`),
     relatedId: int('related_id'),
     ...parseTime(cell('time'), row),
     version: parseUint63(assigned ? version.slice(0, -1) : version, `version of row "${row}"`),
@@ -126,7 +126,15 @@ function parseLedger(row: string): RoutedEvent {
 
 function parseTime(text: string, row: string): { timeMs: number; stamped: boolean } {
   const stamped = text.endsWith('*');
-  return { timeMs: Number(parseUint63(stamped ? text.slice(0, -1) : text, `time of row "${row}"`)), stamped };
+  const timeMs = parseWithin(stamped ? text.slice(0, -1) : text, TIME_MS_MAX, `time of row "${row}"`);
+  return { timeMs, stamped };
+}
+
+/** Reads an integer that a `number` holds exactly. */
+function parseWithin(text: string, max: number, what: string): number {
+  const value = parseUint63(text, what);
+  if (value <= BigInt(max)) return Number(value);
+  throw new RangeError(`${what}: "${text}" is above ${max}`);
 }
 
 function parsePredecessors(text: string, row: string): readonly (bigint | undefined)[] {
