@@ -96,7 +96,7 @@ export async function openStream(
   if (record.partitions !== partitions)
     throw new StreamMismatchError(
       `stream ${stream} has ${record.partitions} partitions in the database, this process is configured for ` +
-        `${partitions}: set SETTLED_STREAM_PARTITIONS=${record.partitions}`,
+        `${partitions}: set SETTLED_PARTITIONS=${record.partitions}`,
     );
   if (record.dialect !== dialect)
     throw new StreamMismatchError(
