@@ -7,8 +7,10 @@
 import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { entriesOf } from '../domain/entries.ts';
+import { balanceName } from '../domain/balance.ts';
+import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { isTradeLine, readEventRow } from '../ledger/event-lookup.ts';
+import { sequenceBucket } from '../ledger/event-rows.ts';
 import { takeLease } from '../ledger/leases.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
 import {
@@ -18,8 +20,22 @@ import {
   writeLines,
   type StreamLine,
 } from '../ledger/stream-log.ts';
-import { openStream, writeStopped, writeWatermark, type StreamRecord } from '../ledger/streams.ts';
+import {
+  openStream,
+  readWatermark,
+  writeStopped,
+  writeWatermark,
+  type StreamRecord,
+} from '../ledger/streams.ts';
 import { partitionStatus } from './update-sender.ts';
+
+/** A partition's workflow may take so long to answer, ms. */
+const QUERY_MS_MAX = 5_000;
+/** Our clock and the server's may differ by so much, ms. */
+const CLOCK_SKEW_MS_MAX = 1_000;
+
+/** Rows of events read at once. */
+const ROWS_AT_ONCE = 64;
 
 /** What opening needs. */
 export interface OpeningOptions {
@@ -59,14 +75,28 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
   const { cassandra, stream } = options;
   const record = await openStream(cassandra, stream, options.partitions, options.dialect);
   const lease = await takeLease(cassandra, stream, options.holder);
-  if (options.dialect === 'classic') await untilNothingUnfinished(options);
+  const deadline = Date.now() + options.unfinishedMsMax;
+  if (options.dialect === 'classic') await untilNothingUnfinished(options, deadline);
+  const start = await readWatermark(cassandra, stream);
   const lines = new Map<bigint, StreamLine>();
-  for await (const line of linesAbove(cassandra, stream, record.watermark)) lines.set(line.sequence, line);
+  for await (const line of linesAbove(cassandra, stream, start)) lines.set(line.sequence, line);
   await writeAgain(cassandra, stream, [...lines.values()]);
+  const opening =
+    options.dialect === 'numbered'
+      ? { lease, watermark: start, linesAbove: lines, lastTradeNumber: 0n }
+      : await openClassic(options, lease, start, [...lines.values()], deadline);
   if (record.stopped !== undefined) await writeStopped(cassandra, stream, '');
-  if (options.dialect === 'numbered')
-    return { lease, watermark: record.watermark, linesAbove: lines, lastTradeNumber: 0n };
-  const watermark = await settleLines(options, record.watermark, [...lines.values()]);
+  return opening;
+}
+
+async function openClassic(
+  options: OpeningOptions,
+  lease: bigint,
+  start: bigint,
+  lines: readonly StreamLine[],
+  deadline: number,
+): Promise<Opening> {
+  const watermark = await settleLines(options, start, lines, deadline);
   return {
     lease,
     watermark,
@@ -75,31 +105,58 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
   };
 }
 
+/** Lines are written again bucket by bucket, since a write is one partition of the table. */
 async function writeAgain(
   cassandra: CassandraClient,
   stream: string,
   lines: readonly StreamLine[],
 ): Promise<void> {
-  for (let at = 0; at < lines.length; at += LINES_PER_WRITE_MAX)
-    await writeLines(cassandra, stream, lines.slice(at, at + LINES_PER_WRITE_MAX));
+  let same: StreamLine[] = [];
+  for (const line of lines) {
+    const [first] = same;
+    const full = same.length === LINES_PER_WRITE_MAX;
+    if (first && (full || sequenceBucket(first.sequence) !== sequenceBucket(line.sequence))) {
+      await writeLines(cassandra, stream, same);
+      same = [];
+    }
+    same.push(line);
+  }
+  if (same.length > 0) await writeLines(cassandra, stream, same);
 }
 
-/** Waits, for a bounded time, until no Update of a former ingest is under way. */
-async function untilNothingUnfinished(options: OpeningOptions): Promise<void> {
-  const { temporal, stream, partitions } = options;
-  const deadline = Date.now() + options.unfinishedMsMax;
+/** Waits, for a bounded time, until no attempt at an event of a former ingest can be running. */
+async function untilNothingUnfinished(options: OpeningOptions, deadline: number): Promise<void> {
+  const { stream, partitions } = options;
   for (let partition = 0; partition < partitions; partition += 1) {
     for (;;) {
-      const status = await partitionStatus(temporal, stream, partition);
-      const isQuiet = status?.quietAt === undefined || Date.parse(status.quietAt) <= Date.now();
-      if (!status || (status.unfinished === 0 && isQuiet)) break;
+      const unfinished = await unfinishedOf(options, partition);
+      if (unfinished === undefined) break;
       if (Date.now() > deadline)
         throw new UnfinishedStreamError(
-          `stream ${stream}: partition ${partition} still has ${status.unfinished} unfinished Updates of a former ` +
-            `ingest, or attempts that may still be running. Is a worker running? A classic stream opens only when nothing is unfinished`,
+          `stream ${stream}: partition ${partition} ${unfinished}. A classic stream opens only when nothing of its ` +
+            `former ingest is unfinished: is a worker running?`,
         );
       await sleep(250);
     }
+  }
+}
+
+/** What may still be going on in a partition, in words; undefined if nothing. */
+async function unfinishedOf(
+  { temporal, stream }: OpeningOptions,
+  partition: number,
+): Promise<string | undefined> {
+  try {
+    const status = await temporal.withDeadline(Date.now() + QUERY_MS_MAX, () =>
+      partitionStatus(temporal, stream, partition),
+    );
+    if (!status) return undefined;
+    if (status.unfinished > 0) return `still has ${status.unfinished} unfinished Updates`;
+    return status.quietAt !== undefined && Date.parse(status.quietAt) + CLOCK_SKEW_MS_MAX > Date.now()
+      ? `has an attempt that nobody hears and that may run until ${status.quietAt}`
+      : undefined;
+  } catch (error) {
+    return `does not answer (${error instanceof Error ? error.message : String(error)})`;
   }
 }
 
@@ -108,26 +165,61 @@ async function settleLines(
   options: OpeningOptions,
   start: bigint,
   lines: readonly StreamLine[],
+  deadline: number,
 ): Promise<bigint> {
   const { cassandra, storage, stream } = options;
   let watermark = start;
-  for (const line of lines) {
-    const row = await readEventRow(cassandra, stream, line);
-    if (!row || line.sequence !== watermark + 1n)
-      throw new UnfinishedStreamError(
-        `stream ${stream}: ${line.kind} ${line.id} (sequence ${line.sequence}) was received and never settled; the ` +
-          `last ingest ended before it was sent on, and a classic engine cannot send it again. ${lines.length} lines ` +
-          `stand above watermark ${start}. Compare the engine's book with "settled verify --oracle"`,
-      );
-    for (const entry of entriesOf(stream, row.event, row.legs))
-      if ((await storage.writeEntries([entry])) === 'pending')
-        throw new Error(
-          `writing ledger entries of sequence ${line.sequence} timed out: start the ingest again`,
+  const last = new Map<string, LedgerEntry>();
+  for (let at = 0; at < lines.length; at += ROWS_AT_ONCE) {
+    const some = lines.slice(at, at + ROWS_AT_ONCE);
+    const rows = await Promise.all(some.map((line) => readEventRow(cassandra, stream, line)));
+    const entries: LedgerEntry[] = [];
+    for (const [index, line] of some.entries()) {
+      const row = rows[index];
+      if (!row || line.sequence !== watermark + 1n)
+        throw new UnfinishedStreamError(
+          `stream ${stream}: ${line.kind} ${line.id} (sequence ${line.sequence}) was received and never settled; the ` +
+            `last ingest ended before it was sent on, and a classic engine cannot send it again. ${lines.length} lines ` +
+            `stand above watermark ${start}. Compare the engine's book with "settled verify --oracle"`,
         );
-    watermark = line.sequence;
+      entries.push(...entriesOf(stream, row.event, row.legs));
+      watermark = line.sequence;
+    }
+    for (const entry of entries) last.set(balanceName(entry), entry);
+    await writeEntriesAgain(storage, stream, entries);
   }
+  await untilBalancesShow(options, [...last.values()], deadline);
   if (watermark > start) await writeWatermark(cassandra, stream, watermark);
   return watermark;
+}
+
+async function writeEntriesAgain(
+  storage: CassandraStorage,
+  stream: string,
+  entries: readonly LedgerEntry[],
+): Promise<void> {
+  for (let at = 0; at < entries.length; at += storage.entriesPerWriteMax)
+    if ((await storage.writeEntries(entries.slice(at, at + storage.entriesPerWriteMax))) === 'pending')
+      throw new Error(`stream ${stream}: writing ledger entries again timed out: start the ingest again`);
+}
+
+/** A row may be visible before the balances of its batch are; the adapter must not start from those of before. */
+async function untilBalancesShow(
+  { storage, stream }: OpeningOptions,
+  entries: readonly LedgerEntry[],
+  deadline: number,
+): Promise<void> {
+  for (;;) {
+    const balances = await storage.readBalances(entries);
+    const behind = entries.find((entry, index) => (balances[index]?.version ?? 0n) < entry.version);
+    if (!behind) return;
+    if (Date.now() > deadline)
+      throw new UnfinishedStreamError(
+        `stream ${stream}: sequence ${behind.sequence} is settled, but balance ${balanceName(behind)} does not show ` +
+          `its version ${behind.version}: part of a batch is not visible yet. Start the ingest again, or run "settled verify"`,
+      );
+    await sleep(250);
+  }
 }
 
 async function lastTradeNumber(options: OpeningOptions, watermark: bigint): Promise<bigint> {

@@ -35,6 +35,8 @@ export interface LaneOptions {
   settled(sequences: readonly bigint[]): void;
   /** Told when the partition halts, and when it goes on (undefined). */
   halted(halt: Halt | undefined): void;
+  /** Told why a worker could not reach its storage within an Update. */
+  unavailable(problem: string): void;
   /** Resolves when it is worth sending to a halted partition again. */
   untilResumed(halt: Halt): Promise<void>;
   pause(ms: number): Promise<void>;
@@ -64,7 +66,12 @@ export class PartitionLane {
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #gathered = false;
   #closed = false;
+  /** Holds sending back until it is worth trying. */
   #halt: Halt | undefined;
+  /** True until something that was sent after the halt shows that the partition goes on. */
+  #isHalted = false;
+  /** Halts so far: what was sent before the last one says nothing about now. */
+  #halts = 0;
   #waiting: readonly WaitingReport[] = [];
 
   constructor(options: LaneOptions) {
@@ -143,9 +150,14 @@ export class PartitionLane {
 
   async #run(parcel: Parcel): Promise<void> {
     this.#underWay.add(parcel);
+    const haltsBefore = this.#halts;
     const sent = await this.#options.send(this.#chunk(parcel));
     if (sent.kind === 'given-up') return;
     const left = this.#note(parcel, sent.result);
+    if (this.#isHalted && !sent.result.halt && haltsBefore === this.#halts) {
+      this.#isHalted = false;
+      this.#options.halted(undefined);
+    }
     await this.#pauseAfter(sent.result);
     this.#underWay.delete(parcel);
     if (left.length > 0) this.#again({ events: left, try: parcel.try + 1 });
@@ -186,15 +198,18 @@ export class PartitionLane {
   async #pauseAfter(result: SettleResult): Promise<void> {
     if (result.halt) await this.#untilResumed(result.halt);
     else if (result.outcome === 'behind') await this.#options.pause(BEHIND_PAUSE_MS);
-    else if (result.outcome === 'unavailable') await this.#options.pause(UNAVAILABLE_PAUSE_MS);
+    else if (result.outcome === 'unavailable') {
+      this.#options.unavailable(result.problem ?? 'no reason was given');
+      await this.#options.pause(UNAVAILABLE_PAUSE_MS);
+    }
   }
 
   async #untilResumed(halt: Halt): Promise<void> {
     this.#halt = halt;
+    this.#isHalted = true;
+    this.#halts += 1;
     this.#options.halted(halt);
     await this.#options.untilResumed(halt);
-    if (this.#halt !== halt) return;
-    this.#halt = undefined;
-    this.#options.halted(undefined);
+    if (this.#halt === halt) this.#halt = undefined;
   }
 }

@@ -11,6 +11,7 @@ export class Watermark {
   #contiguous: bigint;
   #persisted: bigint;
   #writing = false;
+  #closed = false;
   #listeners: (() => void)[] = [];
 
   /**
@@ -52,6 +53,11 @@ export class Watermark {
     for (const listener of listeners) listener();
   }
 
+  /** Repeats no write that fails any more, so that a process can end while the database is away. */
+  close(): void {
+    this.#closed = true;
+  }
+
   async #write(): Promise<void> {
     this.#writing = true;
     for (let failures = 0; this.#contiguous > this.#persisted;) {
@@ -62,6 +68,7 @@ export class Watermark {
         this.#persisted = target;
         this.wake();
       } catch {
+        if (this.#closed) break;
         failures += 1;
       }
       await new Promise((resolve) => setTimeout(resolve, this.#pauseMs * 2 ** Math.min(failures, 8)));

@@ -1,0 +1,33 @@
+/** What an ingest is made of. */
+import type { Client as TemporalClient } from '@temporalio/client';
+import type { Client as CassandraClient } from 'cassandra-driver';
+import type { Logger } from '../logging/index.ts';
+import type { Dialect } from '../wire/message.ts';
+import type { PartitionLimits } from '../workflows/contract.ts';
+import type { ChunkBounds } from './partition-lane.ts';
+
+/** Connections, the stream, and bounds. */
+export interface IngestOptions {
+  readonly cassandra: CassandraClient;
+  readonly temporal: TemporalClient;
+  readonly log: Logger;
+  readonly stream: string;
+  readonly dialect: Dialect;
+  readonly partitions: number;
+  readonly endpoint: string;
+  readonly bind: boolean;
+  readonly taskQueue: string;
+  /** Who runs it, for people: host and process id. */
+  readonly holder: string;
+  readonly maxInFlightEvents: number;
+  readonly receiveHighWaterMark: number;
+  readonly chunk: ChunkBounds;
+  /** @default PARTITION_LIMITS */
+  readonly limits?: PartitionLimits;
+  /** Divisor of price × quantity for an instrument; 1 where none is configured. */
+  divisorOf(base: number, quote: number): bigint;
+  /** How long events in flight may take to settle when the ingest ends, ms. @default 30 000 */
+  readonly drainMsMax?: number;
+  /** How long a classic stream may take to come to rest before its ingest refuses to open it, ms. @default 45 000 */
+  readonly unfinishedMsMax?: number;
+}

@@ -1,0 +1,95 @@
+/**
+ * Messages that are no valid event (I6): each is kept byte for byte with its reason and place, counted, and logged once.
+ * In a numbered stream one whose sequence can be read stops it by name; any other leaves a hole, which decides.
+ */
+import { createHash } from 'node:crypto';
+import type { RejectedMessage } from '../ledger/rejected.ts';
+import type { Logger } from '../logging/index.ts';
+import { StreamStopped } from './stop.ts';
+
+/**
+ * Of a message of many frames so much is kept; the database takes no more at once. Two frames, each within the
+ * transport's limit, are far below.
+ */
+export const KEPT_BYTES_MAX = 8 * 1024 * 1024;
+
+/** A message that was refused, and why. */
+export interface Refusal {
+  readonly frames: readonly Buffer[];
+  readonly receivedAtMs: number;
+  /** Counts the messages that this ingest received. */
+  readonly arrival: number;
+  readonly reason: string;
+  readonly faults: readonly string[];
+  /** Its own sequence, if that could be read. */
+  readonly sequence?: bigint | undefined;
+  /** The last sequence accepted before it. */
+  readonly afterSequence: bigint;
+}
+
+/** What keeping them needs. */
+export interface RejectsOptions {
+  readonly stream: string;
+  readonly lease: bigint;
+  readonly numbered: boolean;
+  readonly log: Logger;
+  /** Writes one; repeated until it succeeds. */
+  write(message: RejectedMessage): Promise<void>;
+}
+
+/** Keeps and counts rejected messages. */
+export class Rejects {
+  readonly #options: RejectsOptions;
+  readonly #counts: Record<string, number> = {};
+
+  constructor(options: RejectsOptions) {
+    this.#options = options;
+  }
+
+  /** How many there were, by reason. */
+  get counts(): Readonly<Record<string, number>> {
+    return { ...this.#counts };
+  }
+
+  /**
+   * Keeps one.
+   *
+   * @throws {@link StreamStopped} `rejected` if it is known which event of the stream it should have been
+   */
+  async keep(refusal: Refusal): Promise<void> {
+    const { stream, lease, numbered, log } = this.#options;
+    const { reason, sequence, afterSequence, arrival } = refusal;
+    const { frames, faults } = withinBounds(refusal);
+    await this.#options.write({ ...refusal, stream, lease, arrival: BigInt(arrival), frames, faults });
+    this.#counts[reason] = (this.#counts[reason] ?? 0) + 1;
+    log.warn(
+      {
+        reason,
+        faults,
+        arrival,
+        afterSequence: `${afterSequence}`,
+        ...(sequence === undefined ? {} : { sequence: `${sequence}` }),
+      },
+      'message rejected and kept',
+    );
+    if (!numbered || sequence === undefined) return;
+    throw new StreamStopped({
+      reason: 'rejected',
+      sequence: sequence.toString(),
+      message:
+        `the message with sequence ${sequence} is no valid event: ${faults.join('; ')}. It is kept in ` +
+        `rejected_messages. Let the engine send it again, corrected, then start the ingest again`,
+    });
+  }
+}
+
+/** All frames, or as many as may be kept, with a fault that says what is not and proves what it was. */
+function withinBounds({ frames, faults }: Refusal): Pick<Refusal, 'frames' | 'faults'> {
+  let bytes = 0;
+  const over = frames.findIndex((frame) => (bytes += frame.length) > KEPT_BYTES_MAX);
+  if (over < 0) return { frames, faults };
+  const digest = createHash('sha256');
+  for (const frame of frames) digest.update(frame);
+  const kept = `kept-in-part: ${over} of ${frames.length} frames are kept; SHA-256 of all is ${digest.digest('hex')}`;
+  return { frames: frames.slice(0, over), faults: [...faults, kept] };
+}
