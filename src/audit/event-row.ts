@@ -68,10 +68,11 @@ export function checkEventRow(table: EventTable, row: types.Row): CheckedEvent {
   };
   if (cells.missing.length > 0) return base;
 
+  const unreadable = unreadableCells(table, row);
   const event = table === 'settled_trades' ? tradeOf(row) : ledgerEventOf(row);
-  const wrong = wrongCells(row, event);
+  const wrong = unreadable.length > 0 ? unreadable : wrongCells(row, event);
   if (wrong.length > 0) fault('cell', `no row of ours holds this ${wrong.join(', ')}`, wrong);
-  if (wrong.includes('kind')) return base;
+  if (unreadable.length > 0) return base;
   const negative = negativeAmounts(event);
   if (negative.length > 0) fault('negative-value', `${negative.join(', ')} below zero`, negative);
 
@@ -112,6 +113,15 @@ function linked(stream: string, event: SettlementEvent, legs: readonly Calculate
   }));
 }
 
+/** Cells without which there is no event to speak of. */
+function unreadableCells(table: EventTable, row: types.Row): string[] {
+  const time = table === 'settled_trades' ? 'settled_at' : 'created_at';
+  const unreadable = Number.isNaN((row[time] as Date).getTime()) ? [time] : [];
+  return table === 'ledger_events' && !Object.hasOwn(KIND_CODES, row['kind'] as string)
+    ? [...unreadable, 'kind']
+    : unreadable;
+}
+
 /** Cells that a row of ours could not hold, whatever the engine stated. */
 function wrongCells(row: types.Row, event: SettlementEvent): string[] {
   const wrong: string[] = [];
@@ -122,7 +132,6 @@ function wrongCells(row: types.Row, event: SettlementEvent): string[] {
     if (event.quoteAmount <= 0n || product % event.quoteAmount !== 0n) wrong.push('quote_amount');
     return wrong;
   }
-  if (!(event.kind in KIND_CODES)) wrong.push('kind');
   if (row['bucket'] !== sequenceBucket(event.sequence)) wrong.push('bucket');
   return wrong;
 }

@@ -61,13 +61,13 @@ export class Fingerprints {
       .#int(entry.eventId)
       .#text(entry.step);
     this.#int(entry.availableChange).#int(entry.frozenChange);
-    this.#int(entry.availableAfter).#int(entry.frozenAfter).#bytes(entry.chain).#int(BigInt(entry.timeMs));
+    this.#int(entry.availableAfter).#int(entry.frozenAfter).#bytes(entry.chain).#time(entry.timeMs);
     return this.#int(before.version).#int(before.available).#int(before.frozen).#bytes(before.chain).#hash();
   }
 
   end(end: EndState): Buffer {
     this.#int(end.userId).#int(BigInt(end.assetId)).#int(end.version).#int(end.available).#int(end.frozen);
-    return this.#bytes(end.chain).#int(end.lastSequence).#int(BigInt(end.timeMs)).#hash();
+    return this.#bytes(end.chain).#int(end.lastSequence).#time(end.timeMs).#hash();
   }
 
   line(line: LineState): Buffer {
@@ -79,6 +79,11 @@ export class Fingerprints {
   #int(value: bigint): this {
     this.#at = this.#scratch.writeBigInt64BE(BigInt.asIntN(64, value), this.#at);
     return this;
+  }
+
+  /** A time beyond what a Date can hold is read as NaN. */
+  #time(timeMs: number): this {
+    return this.#int(Number.isNaN(timeMs) ? -1n : BigInt(timeMs));
   }
 
   #text(value: string): this {

@@ -78,6 +78,13 @@ describe("an event's row", () => {
     expect(report.findings[0]).toMatchObject({ kind: 'cell', columns: [column] });
   });
 
+  it('of a kind that is none is named, and not taken for another', async () => {
+    await bench.image.change('ledger_events', isSequence(deposit()), (row) => ({ ...row, kind: 'trade' }));
+    const report = await bench.check();
+    expect(report.findings[0]).toMatchObject({ kind: 'cell', columns: ['kind'] });
+    expect(kindsOf(report)).toEqual(['asset-total', 'cell']);
+  });
+
   it('whose amount was raised everywhere but in the log is given away by its line', async () => {
     const lock = bench.pick('ledger_events', (row) => {
       const balance = bench.image
