@@ -12,7 +12,7 @@ export interface RingOptions {
   readonly ranges?: number;
   /** Ranges read at once. @default 4 */
   readonly rangesAtOnce?: number;
-  /** Rows a page. @default 2 000 */
+  /** Rows a page. Up to two pages of each range under way are held: this bounds memory. @default 500 */
   readonly pageRows?: number;
   /** @default LOCAL_QUORUM */
   readonly consistency?: types.consistencies;
@@ -42,7 +42,7 @@ export class Ring {
     this.#client = client;
     this.#ranges = options.ranges ?? 32;
     this.#rangesAtOnce = options.rangesAtOnce ?? 4;
-    this.#pageRows = options.pageRows ?? 2_000;
+    this.#pageRows = options.pageRows ?? 500;
     this.#consistency = options.consistency ?? types.consistencies.localQuorum;
   }
 
