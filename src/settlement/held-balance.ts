@@ -44,6 +44,19 @@ export class HeldBalance implements BalanceKey {
     return true;
   }
 
+  /** Forgets its value. */
+  forget(): void {
+    this.head = undefined;
+    this.writer = undefined;
+  }
+
+  /** Takes the value back that an event brings whose batch is under way. */
+  keep(task: Task, after: Balance | undefined): void {
+    if (!after || (this.head && this.head.version > after.version)) return;
+    this.head = after;
+    this.writer = task;
+  }
+
   /** Lets an event wait for a version. */
   wait(version: bigint, task: Task): void {
     const tasks = this.#waiting.get(version);

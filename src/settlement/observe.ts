@@ -33,6 +33,14 @@ export function observeHeld(task: Task): ObservedTouch[] | undefined {
   return touches;
 }
 
+/** True if a balance in memory has passed the version that the task expects. */
+export function isAhead(task: Task): boolean {
+  return task.touches.some((touch, index) => {
+    const found = task.held[index]?.head?.version;
+    return found !== undefined && found > touch.expectedVersion;
+  });
+}
+
 /** The balances that are not at the versions the task expects. */
 export function mismatches(task: Task): Mismatch[] {
   return task.touches.flatMap((touch, index) => {

@@ -4,18 +4,21 @@
  * to the group commit (committer.ts), then to the entries (entry-writer.ts). What memory cannot tell is looked up and
  * decided by domain/decision.ts. Nothing is remembered beyond need, and nothing at all after a failed write (I5).
  */
-import { balanceName, type BalanceKey } from '../domain/balance.ts';
+import { balanceName } from '../domain/balance.ts';
 import { calculate } from '../domain/calculate.ts';
 import { decide, type ConflictReason, type Mismatch } from '../domain/decision.ts';
 import { entriesOf } from '../domain/entries.ts';
 import { legsOf, touchesOf } from '../domain/legs.ts';
+import { AttemptBound, type Asking } from './attempt-bound.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { Committer, type CommitCounts } from './committer.ts';
 import { EntryWriter } from './entry-writer.ts';
-import { HeldBalance } from './held-balance.ts';
+import type { HeldBalance } from './held-balance.ts';
+import { HeldBalances } from './held-balances.ts';
 import { checkLimits, SETTLER_LIMITS, type SettlerLimits } from './limits.ts';
-import { mismatches, observeHeld, observeTouch } from './observe.ts';
-import type { SettlementStorage, StoredBalance, StoredEventRow } from './port.ts';
+import { Looker, type Look } from './looker.ts';
+import { isAhead, mismatches, observeHeld, observeTouch } from './observe.ts';
+import type { SettlementStorage, StoredBalance } from './port.ts';
 import {
   StorageUnavailableError,
   type EventOutcome,
@@ -33,18 +36,6 @@ export interface SettlerOptions {
   readonly clock?: Clock;
 }
 
-/** Times that an attempt's bound is extended at most while its events get settled. */
-const ATTEMPTS_EXTENDED_MAX = 4;
-
-/** One event of a request, waited for. */
-interface Asking {
-  readonly outcome: Promise<EventOutcome>;
-  /** The attempt's time is up: an event that is not being written is handed back. */
-  leave(): void;
-  /** The attempt is cancelled. */
-  abort(reason: unknown): void;
-}
-
 /** Implements {@link SettlerPort}. */
 export class Settler implements SettlerPort {
   readonly #storage: SettlementStorage;
@@ -54,14 +45,11 @@ export class Settler implements SettlerPort {
   readonly #entryWriter: EntryWriter;
   /** Events at hand, by stream and sequence. */
   readonly #tasks = new Map<string, Task>();
-  #balances = new Map<string, HeldBalance>();
-  /** Balances to be read in the next turn. */
-  #unread: HeldBalance[] = [];
+  readonly #balances = new HeldBalances();
   /** Events to be evaluated; a queue instead of recursion, since one event may set off thousands. */
   readonly #evaluating: Task[] = [];
   #evaluatingNow = false;
-  #cancelLook: (() => void) | undefined;
-  #looking = false;
+  readonly #looker: Looker;
 
   constructor(options: SettlerOptions) {
     this.#storage = options.storage;
@@ -77,6 +65,16 @@ export class Settler implements SettlerPort {
       },
     });
     this.#entryWriter = new EntryWriter(this.#storage, this.#clock, this.#limits);
+    this.#looker = new Looker(this.#storage, this.#clock, this.#limits, {
+      tasks: this.#tasks,
+      seen: (task, look) => {
+        this.#seen(task, look);
+      },
+      unavailable: (tasks, error) => {
+        const reason = new StorageUnavailableError(`looking up ${tasks.length} events failed`, error);
+        for (const task of tasks) if (task.state === 'waiting') this.#refuse(task, reason);
+      },
+    });
   }
 
   /** Batches sent so far. */
@@ -93,49 +91,18 @@ export class Settler implements SettlerPort {
     request.signal?.throwIfAborted();
     const askings = request.events.map((event) => this.#ask(request, event));
     this.#readUnread();
-    const leaving = this.#leaveWithoutProgress(request, askings);
+    const bound = new AttemptBound(this.#clock, request.attemptMs, askings);
     const abort = (): void => {
       for (const asking of askings) asking.abort(request.signal?.reason);
     };
     request.signal?.addEventListener('abort', abort, { once: true });
     const outcomes = await Promise.allSettled(askings.map((asking) => asking.outcome));
-    leaving.cancel();
+    bound.cancel();
     request.signal?.removeEventListener('abort', abort);
     return outcomes.map((outcome) => {
       if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     });
-  }
-
-  /**
-   * Hands back what is not settled when nothing of the request got settled for `attemptMs`, or after
-   * `ATTEMPTS_EXTENDED_MAX` times that: leaving while predecessors come in would only keep others waiting.
-   */
-  #leaveWithoutProgress(request: SettleRequest, askings: readonly Asking[]): { cancel(): void } {
-    let settled = 0;
-    let settledBefore = 0;
-    let extended = 0;
-    let cancel: () => void;
-    for (const asking of askings)
-      asking.outcome.then(
-        () => (settled += 1),
-        () => undefined,
-      );
-    const check = (): void => {
-      extended += 1;
-      if (settled === settledBefore || extended >= ATTEMPTS_EXTENDED_MAX) {
-        for (const asking of askings) asking.leave();
-        return;
-      }
-      settledBefore = settled;
-      cancel = this.#clock.after(request.attemptMs, check);
-    };
-    cancel = this.#clock.after(request.attemptMs, check);
-    return {
-      cancel: () => {
-        cancel();
-      },
-    };
   }
 
   /** Joins the event's task, or makes one. */
@@ -189,7 +156,7 @@ export class Settler implements SettlerPort {
       predecessors: asked.predecessors,
       legs,
       touches,
-      held: touches.map((touch) => this.#hold(touch)),
+      held: touches.map((touch) => this.#balances.hold(touch)),
       askers: new Set(),
       state: 'waiting',
       doubtSinceMs: undefined,
@@ -206,31 +173,9 @@ export class Settler implements SettlerPort {
     return task;
   }
 
-  #hold(key: BalanceKey): HeldBalance {
-    const name = balanceName(key);
-    let held = this.#balances.get(name);
-    if (!held) {
-      held = new HeldBalance(key);
-      this.#balances.set(name, held);
-      this.#unread.push(held);
-    }
-    held.uses += 1;
-    return held;
-  }
-
-  #release(task: Task): void {
-    for (const [index, held] of task.held.entries()) {
-      const touch = task.touches[index];
-      if (touch) held.unwait(touch.expectedVersion, task);
-      held.unwait(-1n, task);
-      held.uses -= 1;
-      if (held.uses === 0 && this.#balances.get(held.name) === held) this.#balances.delete(held.name);
-    }
-  }
-
   /** Forgets an event that nobody asks for any more, or that has its answer. */
   #drop(task: Task): void {
-    if (task.state === 'waiting' || task.state === 'calculated') this.#release(task);
+    if (task.state === 'waiting' || task.state === 'calculated') this.#balances.release(task);
     task.state = 'done';
     if (this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
   }
@@ -249,10 +194,8 @@ export class Settler implements SettlerPort {
 
   /** Reads the balances that are new in memory, all in one round. */
   #readUnread(): void {
-    const unread = this.#unread.filter((held) => held.uses > 0);
-    this.#unread = [];
-    if (unread.length === 0) return;
-    void this.#read(unread);
+    const unread = this.#balances.takeUnread();
+    if (unread.length > 0) void this.#read(unread);
   }
 
   async #read(unread: readonly HeldBalance[]): Promise<void> {
@@ -311,9 +254,8 @@ export class Settler implements SettlerPort {
         held.wait(touch[1].expectedVersion, task);
     }
     // Memory alone settles nothing: what it says of an event that is not ready is confirmed by a look.
-    const ahead =
-      decision.kind === 'conflict' || touches.some((one) => one.foundVersion > one.expectedVersion);
-    this.#lookLater(task, ahead ? 0 : task.lookDelayMs);
+    const ahead = decision.kind === 'conflict' || isAhead(task);
+    this.#looker.later(task, ahead ? 0 : task.lookDelayMs);
   }
 
   #calculate(task: Task): void {
@@ -325,7 +267,7 @@ export class Settler implements SettlerPort {
     if (result.kind === 'conflict') {
       // Built on values that are not written yet, this could speak of events that never settle: wait for them.
       if (task.held.some((held) => held.dirty)) {
-        this.#lookLater(task, this.#limits.lookMsFirst);
+        this.#looker.later(task, this.#limits.lookMsFirst);
         return;
       }
       this.#conflict(task, result.reason, {
@@ -360,7 +302,7 @@ export class Settler implements SettlerPort {
   #written(tasks: readonly Task[]): void {
     for (const task of tasks) {
       for (const held of task.held) if (held.writer === task) held.writer = undefined;
-      this.#release(task);
+      this.#balances.release(task);
       task.state = 'written';
       void this.#writeEntries(task, false);
     }
@@ -379,97 +321,26 @@ export class Settler implements SettlerPort {
     }
   }
 
-  /** A batch that failed for good: forget all that is not under way by itself, and fail it (I5). */
+  /**
+   * A batch that failed for good: forget all that is not under way by itself, and fail it (I5). Batches under way were
+   * built on acknowledged versions, so theirs alone stay, and what comes meanwhile waits for them (I4).
+   */
   #failed(tasks: readonly Task[], error: unknown): void {
     const reason = new StorageUnavailableError(`a batch of ${tasks.length} events failed`, error);
     this.#committer.forget();
-    this.#balances = new Map();
-    this.#unread = [];
-    const failed = new Set(tasks);
+    const underWay: Task[] = [];
     for (const task of this.#tasks.values())
-      if (failed.has(task) || task.state === 'waiting' || (task.state === 'calculated' && !task.inBatch))
+      if (task.state === 'waiting' || (task.state === 'calculated' && !task.inBatch))
         this.#refuse(task, reason);
+      else if (task.state === 'calculated') underWay.push(task);
+    this.#balances.forgetAllBut(underWay);
   }
 
-  #lookLater(task: Task, delayMs: number): void {
-    task.lookAtMs = this.#clock.now() + delayMs;
-    this.#scheduleLook(delayMs);
-  }
-
-  #scheduleLook(delayMs: number): void {
-    if (this.#looking || this.#cancelLook) return;
-    this.#cancelLook = this.#clock.after(Math.max(delayMs, 1), () => {
-      this.#cancelLook = undefined;
-      this.#looking = true;
-      void this.#look().finally(() => {
-        this.#looking = false;
-        this.#scheduleNextLook();
-      });
-    });
-  }
-
-  #scheduleNextLook(): void {
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const task of this.#tasks.values())
-      if (task.state === 'waiting' && task.lookAtMs < earliest) earliest = task.lookAtMs;
-    if (Number.isFinite(earliest))
-      this.#scheduleLook(Math.max(earliest - this.#clock.now(), this.#limits.lookMsFirst / 5));
-  }
-
-  /** Looks at the database for the oldest events that memory cannot decide. */
-  async #look(): Promise<void> {
-    const now = this.#clock.now();
-    const due: Task[] = [];
-    for (const task of this.#tasks.values()) {
-      if (task.state !== 'waiting' || task.lookAtMs > now) continue;
-      // A balance that is being read or written, or whose next event is at hand, tells by itself when it is there.
-      const moving =
-        task.held.some((held) => held.dirty || !held.head) ||
-        task.predecessors.some((one) => one !== undefined && this.#tasks.has(`${task.stream}/${one}`));
-      task.lookAtMs = now + task.lookDelayMs;
-      if (moving) continue;
-      task.lookDelayMs = Math.min(task.lookDelayMs * 2, this.#limits.lookMsMax);
-      due.push(task);
-    }
-    due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
-    const byStream = new Map<string, Task[]>();
-    for (const task of due.slice(0, this.#limits.lookEventsMax)) {
-      const tasks = byStream.get(task.stream);
-      if (tasks) tasks.push(task);
-      else byStream.set(task.stream, [task]);
-    }
-    for (const [stream, tasks] of byStream) await this.#lookAt(stream, tasks);
-  }
-
-  async #lookAt(stream: string, tasks: readonly Task[]): Promise<void> {
-    try {
-      // In this order: a watermark read later could speak of events whose balances were read before.
-      const watermark = await this.#storage.readWatermark(stream);
-      const readIssuedMs = this.#clock.now();
-      const held = [...new Set(tasks.flatMap((task) => task.held))];
-      const [rows, stored] = await Promise.all([
-        this.#storage.readEventRows(stream, tasks),
-        this.#storage.readBalances(held),
-      ]);
-      const found = new Map(held.map((one, index) => [one, stored[index]]));
-      for (const [index, task] of tasks.entries())
-        if (task.state === 'waiting') this.#decide(task, watermark, readIssuedMs, rows[index], found);
-    } catch (error) {
-      const reason = new StorageUnavailableError(`looking up ${tasks.length} events failed`, error);
-      for (const task of tasks) if (task.state === 'waiting') this.#refuse(task, reason);
-    }
-  }
-
-  #decide(
-    task: Task,
-    watermark: bigint,
-    readIssuedMs: number,
-    row: StoredEventRow | undefined,
-    found: ReadonlyMap<HeldBalance, StoredBalance | undefined>,
-  ): void {
+  /** Decides about a waiting event by what a look found. */
+  #seen(task: Task, look: Look): void {
     const touches = task.touches.map((touch, index) => {
       const held = task.held[index];
-      const stored = held && found.get(held);
+      const stored = held && look.balances.get(held);
       if (!held || !stored)
         throw new Error(`settler: ${task.id} was looked at without ${balanceName(touch)}`);
       return {
@@ -478,28 +349,29 @@ export class Settler implements SettlerPort {
         seen: observeTouch(touch, task.predecessors[index], stored, stored.writeTimeNormal),
       };
     });
-    // Memory has moved on while the read was under way: what was read is old.
-    if (touches.some(({ held, stored }) => held.dirty || (held.head && held.head.version > stored.version)))
-      return;
     const decision = decide({
       sequence: task.event.sequence,
       touches: touches.map(({ seen }) => seen),
-      ownRow: row ? (row.digest.equals(task.digest) ? 'same' : 'other') : 'absent',
-      watermarkBefore: watermark,
-      readIssuedMs,
-      readEndedMs: this.#clock.now(),
+      ownRow: look.row ? (look.row.digest.equals(task.digest) ? 'same' : 'other') : 'absent',
+      watermarkBefore: look.watermark,
+      readIssuedMs: look.readIssuedMs,
+      readEndedMs: look.readEndedMs,
       doubtSinceMs: task.doubtSinceMs,
       doubtLimitMs: this.#limits.doubtMs,
     });
+    // Where memory has moved on while the read was under way, only what is settled stays as it was read. A write of ours
+    // that a hand-made one hides leaves memory ahead for good, so that is no reason to wait.
+    const moved = touches.some(
+      ({ held, stored }) =>
+        held.dirty || (held.head && held.head.version > stored.version && stored.writeTimeNormal),
+    );
+    if (moved && decision.kind !== 'settled') return;
     switch (decision.kind) {
-      case 'settled': {
-        const below = task.event.sequence <= watermark;
-        this.#release(task);
+      case 'settled':
         task.state = 'written';
-        task.entries = below ? [] : (row?.entries ?? []);
+        task.entries = task.event.sequence <= look.watermark ? [] : (look.row?.entries ?? []);
         void this.#writeEntries(task, true);
-        return;
-      }
+        break;
       case 'conflict':
         this.#conflict(task, decision.reason, decision.balance);
         return;
@@ -511,6 +383,7 @@ export class Settler implements SettlerPort {
         task.doubt = undefined;
     }
     for (const { held, stored } of touches) this.#refresh(held, stored);
+    if (decision.kind === 'settled') this.#balances.release(task);
     if (decision.kind === 'ready') this.#evaluate(task);
   }
 }
