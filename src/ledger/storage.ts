@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import { balanceName, type BalanceKey } from '../domain/balance.ts';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
+import type { SettlementEvent } from '../domain/event.ts';
 import type {
   DigestedEvent,
   EncodedEvent,
@@ -38,14 +39,27 @@ export interface StorageOptions {
 /** Entries per unlogged batch: about 9 KiB. */
 const ENTRIES_PER_WRITE_MAX = 50;
 
+/** The digest of a row that says nothing: no event's. */
+const NO_DIGEST = Buffer.alloc(0);
+
 const WRITE_TIMEOUT: number = types.responseErrorCodes.writeTimeout;
 
 /** True if a request timed out: whether it was carried out is unknown. */
 export function isTimeout(error: unknown): boolean {
   if (error instanceof errors.OperationTimedOutError) return true;
-  return (
-    error instanceof errors.ResponseError && error.code === Number(types.responseErrorCodes.writeTimeout)
-  );
+  return error instanceof errors.ResponseError && error.code === WRITE_TIMEOUT;
+}
+
+/** An event's own row. One that can't be read as an event was not written by us so: it counts as other content. */
+function storedRow(stream: string, event: SettlementEvent, row: types.Row): StoredEventRow {
+  try {
+    const stored = eventRowOf(event.kind === 'trade' ? 'settled_trades' : 'ledger_events', row);
+    // A missing cell is null here, whatever the types say.
+    const digest = (stored.digest as Buffer | null) ?? NO_DIGEST;
+    return { digest, entries: entriesOf(stream, stored.event, stored.legs) };
+  } catch {
+    return { digest: NO_DIGEST, entries: [] };
+  }
 }
 
 /** Implements the settler's port with one driver client. */
@@ -97,8 +111,7 @@ export class CassandraStorage implements SettlementStorage {
           const result = await this.#read(ownRowQuery(stream, event));
           const row = result.first() as types.Row | null;
           if (!row) return undefined;
-          const stored = eventRowOf(event.kind === 'trade' ? 'settled_trades' : 'ledger_events', row);
-          return { digest: stored.digest, entries: entriesOf(stream, stored.event, stored.legs) };
+          return storedRow(stream, event, row);
         }),
       ),
     );
