@@ -10,7 +10,7 @@ import { sequenceBucket } from './event-rows.ts';
 export interface StreamLine {
   readonly sequence: bigint;
   readonly kind: EventKind;
-  /** A trade's id, or a ledger event's own number. */
+  /** A trade's id, or a ledger event's sequence (`eventId`). */
   readonly id: bigint;
   /** Digest of what the engine stated, 32 bytes. */
   readonly digest: Buffer;
