@@ -80,7 +80,7 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
   const start = await readWatermark(cassandra, stream);
   const lines = new Map<bigint, StreamLine>();
   for await (const line of linesAbove(cassandra, stream, start)) lines.set(line.sequence, line);
-  await writeAgain(cassandra, stream, [...lines.values()]);
+  await writeAgain(cassandra, stream, lease, [...lines.values()]);
   const opening =
     options.dialect === 'numbered'
       ? { lease, watermark: start, linesAbove: lines, lastTradeNumber: 0n }
@@ -105,10 +105,11 @@ async function openClassic(
   };
 }
 
-/** Lines are written again bucket by bucket, since a write is one partition of the table. */
+/** Lines are written again under the new lease, bucket by bucket, since a write is one partition of the table. */
 async function writeAgain(
   cassandra: CassandraClient,
   stream: string,
+  lease: bigint,
   lines: readonly StreamLine[],
 ): Promise<void> {
   let same: StreamLine[] = [];
@@ -119,7 +120,7 @@ async function writeAgain(
       await writeLines(cassandra, stream, same);
       same = [];
     }
-    same.push(line);
+    same.push({ ...line, lease });
   }
   if (same.length > 0) await writeLines(cassandra, stream, same);
 }
