@@ -7,7 +7,7 @@
 export interface SettlerLimits {
   /** Events in one LOGGED BATCH. */
   readonly groupEventsMax: number;
-  /** Encoded bytes of one LOGGED BATCH; below the server's batch_size_fail_threshold (50 KiB), with margin. */
+  /** Bytes of one LOGGED BATCH, as the server counts them; below its batch_size_fail_threshold (50 KiB). */
   readonly groupBytesMax: number;
   /** LOGGED BATCHes at once. */
   readonly batchesInFlightMax: number;

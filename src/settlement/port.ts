@@ -29,7 +29,7 @@ export interface StoredEventRow {
 /** A calculated event, made ready for a batch. `row` is the storage's own business. */
 export interface EncodedEvent {
   readonly row: unknown;
-  /** Encoded size of its row, bytes. */
+  /** Size of its row as the server counts it, bytes; an upper bound. */
   readonly bytes: number;
 }
 
@@ -67,7 +67,7 @@ export interface SettlementStorage {
     legs: readonly CalculatedLeg[],
     settledBy: string,
   ): EncodedEvent;
-  /** Encoded size of one balance in a batch, bytes; an upper bound. */
+  /** Size of one balance in a batch as the server counts it, bytes; an upper bound. */
   readonly balanceBytesMax: number;
   /** Sends one LOGGED BATCH. */
   writeBatch(batch: SettlementBatch): Promise<WriteEnding>;

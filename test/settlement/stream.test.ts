@@ -83,6 +83,18 @@ describe('a stream', () => {
     expect(await booksOf(database.client)).toEqual(books);
   });
 
+  test.each([1, 5, 300])('of %i users is accepted in batches as large as the limits allow', async (users) => {
+    await empty();
+    const { events } = simulatedStream({ ...RANDOM, users, firstUser: users === 1 ? 2n ** 62n : 1n });
+    const { probe, settler } = probed({ groupBytesMax: 50 * 1024 - 1, groupEventsMax: 1_000 });
+    for (const settledBy of ['{}', JSON.stringify({ workflow: 'ü'.repeat(100) })])
+      await untilSettled(settler, settledBy === '{}' ? events.slice(0, 300) : events.slice(300), {
+        settledBy,
+      });
+    expect(Math.max(...probe.batches.map(({ bytes }) => bytes))).toBeGreaterThan(45 * 1024);
+    expect(probe.faults).toEqual([]);
+  });
+
   test('that is sent again is found settled, and leaves every byte and write time as it was', async () => {
     await empty();
     const { events } = simulatedStream({ ...RANDOM, trades: 200, seed: 7 });
