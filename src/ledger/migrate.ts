@@ -26,10 +26,11 @@ export class MigrationError extends Error {
   override readonly name = 'MigrationError';
 }
 
-/** How long a process that died in the middle of a migration keeps others out, s. */
-const LOCK_TTL_S = 60;
-const LOCK_WAIT_MS_MAX = 120_000;
 const DDL = { prepare: false, readTimeout: 60_000 };
+/** How long a process that died in the middle of a migration keeps others out, s: longer than a statement may take. */
+const LOCK_TTL_S = 90;
+/** How long a process waits for the lock, ms: longer than a dead one keeps it. */
+const LOCK_WAIT_MS_MAX = 120_000;
 
 /**
  * Creates the keyspace if it is missing and applies the migrations that are missing.
@@ -63,7 +64,9 @@ export async function migrate(
       [],
       DDL,
     );
-    return await withLock(cluster, options.keyspace, () => applyMissing(cluster, options.keyspace));
+    return await withLock(cluster, options.keyspace, (renew) =>
+      applyMissing(cluster, options.keyspace, renew),
+    );
   } finally {
     await cluster.shutdown();
   }
@@ -112,13 +115,15 @@ async function tableNames(client: Client, keyspace: string): Promise<Set<string>
 async function refuseForeignTables(client: Client, keyspace: string): Promise<void> {
   const existing = await tableNames(client, keyspace);
   const started = new Set<number>();
-  if (existing.has('schema_migrations')) {
+  const ours = await hasOurColumns(client, keyspace);
+  if (ours) {
     const result = await client.execute(`SELECT version FROM ${keyspace}.schema_migrations`, [], DDL);
     for (const row of result.rows) started.add(row['version'] as number);
   }
   const foreign = MIGRATIONS.filter((migration) => !started.has(migration.version))
     .flatMap((migration) => migration.tables)
     .filter((table) => existing.has(table));
+  if (existing.has('schema_migrations') && !ours) foreign.unshift('schema_migrations');
   if (foreign.length > 0)
     throw new MigrationError(
       `keyspace ${keyspace} has tables that settled did not create: ${foreign.join(', ')}. Their rows carry clock ` +
@@ -127,7 +132,22 @@ async function refuseForeignTables(client: Client, keyspace: string): Promise<vo
     );
 }
 
-async function applyMissing(client: Client, keyspace: string): Promise<number[]> {
+/** True if `schema_migrations` is there and ours: other programs call theirs so too. */
+async function hasOurColumns(client: Client, keyspace: string): Promise<boolean> {
+  const result = await client.execute(
+    `SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'schema_migrations'`,
+    [keyspace],
+    { prepare: true },
+  );
+  const columns = new Set(result.rows.map((row) => row['column_name'] as string));
+  return ['version', 'name', 'checksum', 'started_at', 'applied_at'].every((column) => columns.has(column));
+}
+
+async function applyMissing(
+  client: Client,
+  keyspace: string,
+  renewLock: () => Promise<void>,
+): Promise<number[]> {
   const result = await client.execute(
     `SELECT version, checksum, applied_at FROM ${keyspace}.schema_migrations`,
     [],
@@ -154,7 +174,10 @@ async function applyMissing(client: Client, keyspace: string): Promise<number[]>
     await client.execute(insert, [migration.version, migration.name, checksum, new Date()], {
       prepare: true,
     });
-    for (const statement of migration.statements) await client.execute(statement, [], DDL);
+    for (const statement of migration.statements) {
+      await renewLock();
+      await client.execute(statement, [], DDL);
+    }
     await client.execute(
       `UPDATE ${keyspace}.schema_migrations SET applied_at = ? WHERE version = ?`,
       [new Date(), migration.version],
@@ -165,7 +188,12 @@ async function applyMissing(client: Client, keyspace: string): Promise<number[]>
   return applied;
 }
 
-async function withLock<T>(client: Client, keyspace: string, work: () => Promise<T>): Promise<T> {
+/** Works under the lock. `work` renews it before each statement, since two processes that create tables may clash. */
+async function withLock<T>(
+  client: Client,
+  keyspace: string,
+  work: (renew: () => Promise<void>) => Promise<T>,
+): Promise<T> {
   const holder = types.Uuid.random().toString();
   const take = `INSERT INTO ${keyspace}.schema_lock (name, holder) VALUES ('migrate', ?) IF NOT EXISTS USING TTL ${LOCK_TTL_S}`;
   const started = Date.now();
@@ -176,8 +204,16 @@ async function withLock<T>(client: Client, keyspace: string, work: () => Promise
       );
     await sleep(500);
   }
+  const renew = async (): Promise<void> => {
+    const query = `UPDATE ${keyspace}.schema_lock USING TTL ${LOCK_TTL_S} SET holder = ? WHERE name = 'migrate' IF holder = ?`;
+    const result = await client.execute(query, [holder, holder], { prepare: true, isIdempotent: false });
+    if (!result.wasApplied())
+      throw new MigrationError(
+        'another process has taken over the migration of this keyspace: try again later',
+      );
+  };
   try {
-    return await work();
+    return await work(renew);
   } finally {
     const release = `DELETE FROM ${keyspace}.schema_lock WHERE name = 'migrate' IF holder = ?`;
     await client.execute(release, [holder], { prepare: true, isIdempotent: false });

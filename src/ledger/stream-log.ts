@@ -63,13 +63,17 @@ export async function readLine(
   return row ? lineOf(row) : undefined;
 }
 
-/** The lines above a sequence, ascending. Ends at the first bucket without any. */
+/**
+ * The lines above a sequence, ascending. Ends at the first bucket without any; but for the first of all, whose last lines
+ * may have been lost with their writer while those of the next bucket, another write, were not.
+ */
 export async function* linesAbove(
   client: Client,
   stream: string,
   sequence: bigint,
 ): AsyncGenerator<StreamLine> {
-  for (let bucket = sequenceBucket(sequence + 1n); ; bucket += 1n) {
+  const first = sequenceBucket(sequence + 1n);
+  for (let bucket = first; ; bucket += 1n) {
     const result = await client.execute(
       `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence > ?`,
       [stream, bucket, sequence],
@@ -80,26 +84,27 @@ export async function* linesAbove(
       empty = false;
       yield lineOf(row);
     }
-    if (empty) return;
+    if (empty && bucket !== first) return;
   }
 }
 
-/** The highest line above a sequence, or undefined if there is none. */
+/** The highest line above a sequence, or undefined if there is none. It ends where {@link linesAbove} does. */
 export async function highestLineAbove(
   client: Client,
   stream: string,
   sequence: bigint,
 ): Promise<StreamLine | undefined> {
   let highest: StreamLine | undefined;
-  for (let bucket = sequenceBucket(sequence + 1n); ; bucket += 1n) {
+  const first = sequenceBucket(sequence + 1n);
+  for (let bucket = first; ; bucket += 1n) {
     const result = await client.execute(
       `SELECT ${COLUMNS} FROM stream_log WHERE stream = ? AND bucket = ? AND sequence > ? ORDER BY sequence DESC LIMIT 1`,
       [stream, bucket, sequence],
       { prepare: true },
     );
     const row = result.first() as types.Row | null;
-    if (!row) return highest;
-    highest = lineOf(row);
+    if (row) highest = lineOf(row);
+    else if (bucket !== first) return highest;
   }
 }
 
