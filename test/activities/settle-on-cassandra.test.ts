@@ -67,13 +67,14 @@ async function attempt(
     interference = {},
     number = 1,
     doubtMs = 30_000,
-  }: { interference?: Interference; number?: number; doubtMs?: number } = {},
+    attemptMs = 10_000,
+  }: { interference?: Interference; number?: number; doubtMs?: number; attemptMs?: number } = {},
 ): Promise<SettleAttemptResult> {
   const probe = new Probe(new CassandraStorage(client), interference);
   const settler = new Settler({ storage: probe, limits: { doubtMs, lookMsFirst: 10 } });
   const activities = createSettleActivities({
     settler,
-    attemptMs: 300,
+    attemptMs,
     quarantine: (stream, conflict, event) =>
       writeQuarantined(client, {
         stream,
@@ -167,7 +168,7 @@ describe('a chunk', () => {
 
   test('of which a predecessor is missing comes back with what was expected and found', async () => {
     await attempt(chunkOf(FUNDING.slice(0, 3)));
-    expect(await attempt(chunkOf([TRADE]))).toEqual({
+    expect(await attempt(chunkOf([TRADE]), { attemptMs: 300 })).toEqual({
       settled: 0,
       duplicates: 0,
       remaining: ['5'],
@@ -207,13 +208,13 @@ describe('a batch of which only part is visible', () => {
 
   test('is in doubt over attempts, with its first moment, and settled once it is whole', async () => {
     const batch = await writePart(({ balances }) => ({ events: [], balances: balances.slice(2) }));
-    const first = await attempt(chunkOf([TRADE]));
+    const first = await attempt(chunkOf([TRADE]), { attemptMs: 500 });
     expect(first).toMatchObject({
       settled: 0,
       remaining: ['5'],
       waiting: [{ sequence: '5', state: 'doubt' }],
     });
-    const second = await attempt(chunkOf([TRADE], first.doubts), { number: 2 });
+    const second = await attempt(chunkOf([TRADE], first.doubts), { number: 2, attemptMs: 300 });
     expect(second.doubts).toEqual(first.doubts);
     await new CassandraStorage(client).writeBatch(batch);
     expect(await attempt(chunkOf([TRADE], second.doubts), { number: 3 })).toMatchObject({
@@ -227,7 +228,7 @@ describe('a batch of which only part is visible', () => {
 
   test('beyond the doubt’s limit is kept for people, and still settles when it turns out whole', async () => {
     const batch = await writePart(({ events, balances }) => ({ events, balances: balances.slice(0, 1) }));
-    const { doubts } = await attempt(chunkOf([TRADE]), { doubtMs: 100 });
+    const { doubts } = await attempt(chunkOf([TRADE]), { attemptMs: 500 });
     const halted = await attempt(chunkOf([TRADE], doubts), { doubtMs: 100 });
     expect(halted).toMatchObject({
       remaining: ['5'],

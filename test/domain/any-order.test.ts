@@ -116,7 +116,7 @@ describe('a stream', () => {
         expect(world.entries).toEqual(inOrder.entries);
         expect(world.watermark).toBe(BigInt(events.length));
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 

@@ -102,9 +102,7 @@ describe('a stream', () => {
     await untilSettled(first.settler, events);
     const before = await everything(database.client);
     const again = probed();
-    const started = performance.now();
     const outcomes = await attempt(again.settler, events, { settledBy: '{"test":"again"}' });
-    const tookMs = performance.now() - started;
     expect(new Set(outcomes.map((one) => JSON.stringify(one)))).toEqual(
       new Set(['{"kind":"settled","duplicate":true}']),
     );
@@ -113,8 +111,8 @@ describe('a stream', () => {
     expect(again.probe.entriesWritten).toHaveLength(first.probe.entriesWritten.length);
     expect(await everything(database.client)).toEqual(before);
     expect(again.settler.held).toEqual({ events: 0, balances: 0 });
-    // Each event names its predecessor: looking at them one after the other would take a minute.
-    expect(tookMs).toBeLessThan(5_000);
+    // Each event names its predecessor: looking at them one after the other would take hundreds of rounds.
+    expect(again.probe.reads.watermark).toBeLessThan(20);
   });
 
   test('that is sent again below the watermark is found settled without writing anything', async () => {
@@ -155,7 +153,7 @@ describe('two workers on one database', () => {
     'settle partitions that trade with each other, without a lock (seed %i)',
     async (seed) => {
       await empty();
-      const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 200, seed });
+      const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 150, seed });
       const workers = [probed(), probed()];
       const lanes = byPartition(events, 6).map((lane, at) => ({
         settler: workers[at % 2]!.settler,
