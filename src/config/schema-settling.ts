@@ -74,7 +74,7 @@ export const ingest = z.object({
     'Events received and not yet settled, at most; past it the socket is not read and the engine is held up (I7).',
     1,
     1_000_000,
-    20_000,
+    10_000,
   ),
   chunkEventsMax: count('SETTLED_INGEST_CHUNK_EVENTS_MAX', 'Events in one Update, at most.', 1, 5_000, 500),
   chunkBytesMax: size(
@@ -107,7 +107,7 @@ export const settlement = z.object({
     'Encoded bytes of one LOGGED BATCH, at most (I5). Cassandra fails batches above 50 KiB.',
     17 * KIB,
     49 * KIB,
-    40 * KIB,
+    46 * KIB,
   ),
   batchesInFlightMax: count(
     'SETTLED_SETTLEMENT_BATCHES_IN_FLIGHT_MAX',
@@ -125,9 +125,10 @@ export const settlement = z.object({
   ),
   attemptMs: count(
     'SETTLED_SETTLEMENT_ATTEMPT_MS',
-    'How long one attempt of the activity may wait for predecessors before it returns the remainder as behind.',
+    'How long one attempt of the activity may wait for predecessors while nothing of its chunk settles, before it ' +
+      'returns the remainder as behind. Four times this must stay below the 30 s that an attempt may take in all.',
     100,
-    60_000,
+    7_000,
     5_000,
   ),
   doubtMs: count(

@@ -11,6 +11,7 @@ import {
   type Workflow,
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { sequenceOfRow } from '../domain/chunk.ts';
 import {
   chunkUpdateId,
   FAILURE,
@@ -95,6 +96,9 @@ export class UpdateSender {
             this.#options.onStop(stopOf(chunk, failure));
             return { kind: 'given-up' };
           }
+          if (failure.type === FAILURE.internalFault)
+            // The same id would get the same failure: the lane sends the events again under another.
+            return { kind: 'result', result: unavailable(chunk, failure.message) };
           if (failure.type === FAILURE.runClosing) {
             await this.#options.pause(CLOSING_MS);
             continue;
@@ -167,6 +171,18 @@ export async function resumePartition(
 ): Promise<unknown> {
   const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
   return handle.executeUpdate(RESUME_UPDATE, { args: [request] });
+}
+
+function unavailable(chunk: Chunk, problem: string): SettleResult {
+  const rows = [...chunk.trades.rows, ...chunk.ledgerEvents.rows];
+  return {
+    outcome: 'unavailable',
+    settled: 0,
+    remaining: rows.map(sequenceOfRow),
+    waiting: [],
+    attempts: 0,
+    problem,
+  };
 }
 
 function problemOf(error: unknown): string {

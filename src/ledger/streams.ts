@@ -93,17 +93,26 @@ export async function openStream(
   );
   const record = await readStream(client, stream);
   if (!record) throw new Error(`stream ${stream} was recorded but cannot be read back`);
-  if (record.partitions !== partitions)
-    throw new StreamMismatchError(
-      `stream ${stream} has ${record.partitions} partitions in the database, this process is configured for ` +
-        `${partitions}: set SETTLED_PARTITIONS=${record.partitions}`,
-    );
+  requirePartitions(record, partitions);
   if (record.dialect !== dialect)
     throw new StreamMismatchError(
       `stream ${stream} is recorded as ${record.dialect}, this ingest was started for a ${dialect} stream: ` +
         (record.dialect === 'classic' ? 'start it with --classic' : 'start it without --classic'),
     );
   return record;
+}
+
+/**
+ * Holds a process's number of partitions against what is recorded (I10).
+ *
+ * @throws {@link StreamMismatchError} naming both
+ */
+export function requirePartitions({ stream, partitions: recorded }: StreamRecord, partitions: number): void {
+  if (recorded === partitions) return;
+  throw new StreamMismatchError(
+    `stream ${stream} has ${recorded} partitions in the database, this process is configured for ` +
+      `${partitions}: set SETTLED_PARTITIONS=${recorded}`,
+  );
 }
 
 /** Writes why a stream stopped (JSON), or '' once it runs again. */

@@ -30,7 +30,7 @@ export interface SettlerLimits {
 /** Default {@link SettlerLimits}. */
 export const SETTLER_LIMITS: SettlerLimits = {
   groupEventsMax: 100,
-  groupBytesMax: 40 * 1024,
+  groupBytesMax: 46 * 1024,
   batchesInFlightMax: 16,
   entryWritesInFlightMax: 32,
   lookMsFirst: 50,

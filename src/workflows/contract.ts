@@ -102,7 +102,10 @@ export interface ConflictReport {
   readonly reason: ConflictReason;
   readonly user: string;
   readonly asset: number;
-  /** Version (or predecessor's sequence, for reason `predecessor`; or value, for `negative-balance`, `overflow`). */
+  /**
+   * Version; or predecessor's sequence, for reason `predecessor`; or how much there had to be at least or at most, for
+   * `negative-balance` and `overflow`.
+   */
   readonly expected: string;
   readonly found: string;
 }

@@ -245,7 +245,7 @@ describe('a malformed message', () => {
 
 describe('a reason', () => {
   it('is the most basic of the faults, whatever their order', () => {
-    const faults = [...REJECT_REASONS].reverse().map((reason) => ({ reason, text: 'x' }));
+    const faults = REJECT_REASONS.toReversed().map((reason) => ({ reason, text: 'x' }));
     expect(mostBasicReason(faults)).toBe('frame-count');
     expect(faultLines(faults)).toHaveLength(REJECT_REASONS.length);
   });

@@ -2,7 +2,8 @@
  * `settled worker`: runs partition workflows and settles their chunks. One settler a process, shared by all partitions
  * that this process serves.
  */
-import { Runtime } from '@temporalio/worker';
+import { Runtime, type NativeConnection } from '@temporalio/worker';
+import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { createSettleActivities } from '../../activities/settle.ts';
 import { loadConfig, type Config } from '../../config/index.ts';
@@ -12,6 +13,7 @@ import { partitionOfEvent } from '../../domain/partition.ts';
 import { writeQuarantined } from '../../ledger/quarantine.ts';
 import { consistencyOf, readConsistencyOf } from '../../ledger/connection.ts';
 import { CassandraStorage } from '../../ledger/storage.ts';
+import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger } from '../../logging/index.ts';
 import { Settler } from '../../settlement/settler.ts';
 import { openDatabase } from '../cassandra-connection.ts';
@@ -49,11 +51,11 @@ async function run(): Promise<void> {
     },
   });
   const cassandra = await openDatabase(config);
-  const connection = await workerConnection(config).catch(async (error: unknown) => {
+  const { partitions } = config.stream;
+  const connection = await connectedFor(config, cassandra).catch(async (error: unknown) => {
     await cassandra.shutdown();
     throw error;
   });
-  const { partitions } = config.stream;
   const storage = new CassandraStorage(cassandra, {
     readsInFlightMax: config.settlement.readsInFlightMax,
     readConsistency: readConsistencyOf(ledgerOptions(config)),
@@ -101,6 +103,13 @@ async function run(): Promise<void> {
     await cassandra.shutdown();
     leaveParent();
   }
+}
+
+/** Connects, unless the stream is recorded with another number of partitions (I10). */
+async function connectedFor(config: Config, cassandra: Client): Promise<NativeConnection> {
+  const record = await readStream(cassandra, config.stream.name);
+  if (record) requirePartitions(record, config.stream.partitions);
+  return workerConnection(config);
 }
 
 function settlerLimits({ settlement }: Config) {
