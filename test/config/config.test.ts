@@ -51,7 +51,7 @@ describe('defaults', () => {
       addressSource: 'default',
     });
     expect(config.stream).toMatchObject({ name: 'main', partitions: 16, instruments: [] });
-    expect(config.settlement.groupBytesMax).toBe(40 * 1024);
+    expect(config.settlement.groupBytesMax).toBe(46 * 1024);
   });
 
   test('every stated default is a value that its setting takes', () => {

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import { writeWatermark } from '../../src/ledger/streams.ts';
-import type { SettlerLimits } from '../../src/settlement/limits.ts';
+import { SETTLER_LIMITS, type SettlerLimits } from '../../src/settlement/limits.ts';
 import { Settler } from '../../src/settlement/settler.ts';
 import type { RequestedEvent } from '../../src/settlement/settle-request.ts';
 import type { SimulationOptions } from '../../src/simulator/options.ts';
@@ -28,7 +28,7 @@ async function empty(): Promise<void> {
 }
 
 function probed(limits: Partial<SettlerLimits> = {}): { probe: Probe; settler: Settler } {
-  const probe = new Probe(new CassandraStorage(database.client), {}, limits.groupBytesMax ?? 40 * 1024);
+  const probe = new Probe(new CassandraStorage(database.client), {}, limits.groupBytesMax ?? SETTLER_LIMITS.groupBytesMax);
   return { probe, settler: new Settler({ storage: probe, limits }) };
 }
 
