@@ -4,7 +4,7 @@
  * again before anything newer. A lone event leaves at once; under load chunks grow up to their bounds.
  */
 import { LEDGER_COLUMNS, TRADE_COLUMNS } from '../domain/chunk.ts';
-import type { Chunk, Halt, SettleResult, WaitingReport } from '../workflows/contract.ts';
+import type { Chunk, Halt, SettleResult } from '../workflows/contract.ts';
 import type { SentChunk } from './update-sender.ts';
 
 /** An event in a lane. */
@@ -72,7 +72,6 @@ export class PartitionLane {
   #isHalted = false;
   /** Halts so far: what was sent before the last one says nothing about now. */
   #halts = 0;
-  #waiting: readonly WaitingReport[] = [];
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -82,11 +81,6 @@ export class PartitionLane {
   get length(): number {
     const parcels = [...this.#remainders, ...this.#underWay];
     return parcels.reduce((sum, parcel) => sum + parcel.events.length, this.#queue.length);
-  }
-
-  /** What the last Update left waiting. */
-  get waiting(): readonly WaitingReport[] {
-    return this.#waiting;
   }
 
   /** Takes the partition's next event. */
@@ -190,7 +184,6 @@ export class PartitionLane {
   #note({ events }: Parcel, result: SettleResult): LaneEvent[] {
     const remaining = new Set(result.remaining);
     const isLeft = (event: LaneEvent): boolean => remaining.has(event.sequence.toString());
-    this.#waiting = result.waiting;
     this.#options.settled(events.filter((event) => !isLeft(event)).map((event) => event.sequence));
     return events.filter(isLeft);
   }
