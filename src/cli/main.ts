@@ -16,6 +16,9 @@ import { register as registerTrade } from './commands/trade.ts';
 import { register as registerUp } from './commands/up.ts';
 import { register as registerVerify } from './commands/verify.ts';
 import { register as registerWorker } from './commands/worker.ts';
+import { endWithParent } from './parent.ts';
+
+endWithParent();
 
 const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
 for (const register of [

@@ -29,7 +29,17 @@ export function residentMiB(): number {
   return Math.round(process.memoryUsage.rss() / 1024 / 1024);
 }
 
+function endLikeAPerson(): void {
+  process.kill(process.pid, 'SIGTERM');
+}
+
+/** Ends this process when the parent that started it is gone, whatever became of that. */
+export function endWithParent(): void {
+  if (process.channel) process.once('disconnect', endLikeAPerson);
+}
+
 /** Lets go of the parent's channel, so that the process can end. */
 export function leaveParent(): void {
+  process.off('disconnect', endLikeAPerson);
   if (process.connected) process.disconnect();
 }

@@ -6,8 +6,12 @@ import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
 import { partitionStatus } from '../ingest/update-sender.ts';
 import { highestLineAbove, readLine } from '../ledger/stream-log.ts';
+import { readQuarantined } from '../ledger/quarantine.ts';
 import { readStreams, type StreamRecord } from '../ledger/streams.ts';
 import type { Halt, PartitionStatus, WaitingReport } from '../workflows/contract.ts';
+
+/** Without an answer after so long no worker runs, ms. */
+const ANSWER_MS_MAX = 3_000;
 
 /** A stream as found. 64-bit integers are decimal strings. */
 export interface StreamStatus {
@@ -19,6 +23,14 @@ export interface StreamStatus {
   readonly lag: string;
   readonly oldestUnsettled?: { readonly sequence: string; readonly event: string; readonly why: string };
   readonly halted: readonly { readonly partition: number; readonly halt: Halt }[];
+  /** Partitions whose workflow did not answer: no worker runs, or Temporal is away. */
+  readonly unanswered: number;
+  /** Events above the watermark that were found in conflict, as kept in the database. */
+  readonly quarantined: readonly {
+    readonly sequence: string;
+    readonly event: string;
+    readonly reason: string;
+  }[];
   /** Why its ingest stopped last. */
   readonly stopped?: unknown;
 }
@@ -42,7 +54,12 @@ async function streamStatus(
     highestLineAbove(cassandra, stream, watermark),
     readLine(cassandra, stream, watermark + 1n),
   ]);
-  const partitions = temporal ? await partitionStatuses(temporal, record) : [];
+  const answers = temporal ? await partitionStatuses(temporal, record) : undefined;
+  const partitions = (answers ?? []).filter((answer) => typeof answer === 'object');
+  const unanswered = answers ? answers.filter((answer) => answer === 'no-answer').length : record.partitions;
+  const quarantined = (await readQuarantined(cassandra, stream)).filter(
+    (event) => event.sequence > watermark,
+  );
   const halted = partitions.flatMap(({ partition, halt }) => (halt ? [{ partition, halt }] : []));
   return {
     stream,
@@ -60,6 +77,12 @@ async function streamStatus(
         }
       : {}),
     halted,
+    unanswered,
+    quarantined: quarantined.map(({ sequence, kind, id, reason }) => ({
+      sequence: sequence.toString(),
+      event: `${kind} ${id}`,
+      reason,
+    })),
     ...(record.stopped === undefined ? {} : { stopped: JSON.parse(record.stopped) as unknown }),
   };
 }
@@ -67,13 +90,19 @@ async function streamStatus(
 async function partitionStatuses(
   temporal: TemporalClient,
   { stream, partitions }: StreamRecord,
-): Promise<PartitionStatus[]> {
-  const asked = Array.from({ length: partitions }, (_, partition) =>
-    temporal
-      .withDeadline(Date.now() + 3_000, () => partitionStatus(temporal, stream, partition))
-      .catch(() => undefined),
-  );
-  return (await Promise.all(asked)).filter((status) => status !== undefined);
+): Promise<(PartitionStatus | 'never-started' | 'no-answer')[]> {
+  const asked = Array.from({ length: partitions }, async (_, partition) => {
+    try {
+      const deadline = Date.now() + ANSWER_MS_MAX;
+      const status = await temporal.withDeadline(deadline, () =>
+        partitionStatus(temporal, stream, partition),
+      );
+      return status ?? 'never-started';
+    } catch {
+      return 'no-answer';
+    }
+  });
+  return Promise.all(asked);
 }
 
 function why(sequence: string, partitions: readonly PartitionStatus[]): string {

@@ -51,15 +51,6 @@ export const ingest = z.object({
     text(zmqEndpointPattern),
     'tcp://127.0.0.1:5557',
   ),
-  controlEndpoint: setting(
-    {
-      variable: 'SETTLED_INGEST_CONTROL_ENDPOINT',
-      description: "The engine's ROUTER socket, for resume and settled; a classic stream has none.",
-    },
-    'a ZeroMQ endpoint, tcp://host:port or ipc://path',
-    text(zmqEndpointPattern),
-    'tcp://127.0.0.1:5558',
-  ),
   bind: setting(
     {
       variable: 'SETTLED_INGEST_BIND',

@@ -116,7 +116,7 @@ export class Ingest {
    * @throws StreamMismatchError, UnfinishedStreamError (opening.ts), or Error if the endpoint cannot be opened
    */
   static async open(options: IngestOptions): Promise<Ingest> {
-    const storage = new CassandraStorage(options.cassandra);
+    const storage = new CassandraStorage(options.cassandra, options.storage);
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
     const opening = await openIngestStream({ ...options, storage, unfinishedMsMax });
     const receiver = await Receiver.open({

@@ -27,6 +27,7 @@ import {
   writeWatermark,
   type StreamRecord,
 } from '../ledger/streams.ts';
+import type { Stop } from './stop.ts';
 import { partitionStatus } from './update-sender.ts';
 
 /** A partition's workflow may take so long to answer, ms. */
@@ -47,6 +48,8 @@ export interface OpeningOptions {
   readonly dialect: StreamRecord['dialect'];
   /** Who opens it, for people. */
   readonly holder: string;
+  /** Goes on with a classic stream that stopped. */
+  readonly afterStop?: boolean;
   /** How long to wait for what a former classic ingest left unfinished, ms. */
   readonly unfinishedMsMax: number;
 }
@@ -65,6 +68,14 @@ export class UnfinishedStreamError extends Error {
   override readonly name = 'UnfinishedStreamError';
 }
 
+function stillStopped(stream: string, stopped: string): string {
+  const { sequence, reason, message } = JSON.parse(stopped) as Stop;
+  return (
+    `stream ${stream} stopped at sequence ${sequence} (${reason}): ${message}. A classic engine cannot send again, so ` +
+    `what is missing stays missing. To go on all the same, start the ingest once with --after-stop`
+  );
+}
+
 /**
  * Opens a stream.
  *
@@ -74,6 +85,8 @@ export class UnfinishedStreamError extends Error {
 export async function openIngestStream(options: OpeningOptions): Promise<Opening> {
   const { cassandra, stream } = options;
   const record = await openStream(cassandra, stream, options.partitions, options.dialect);
+  if (options.dialect === 'classic' && record.stopped !== undefined && options.afterStop !== true)
+    throw new UnfinishedStreamError(stillStopped(stream, record.stopped));
   const lease = await takeLease(cassandra, stream, options.holder);
   const deadline = Date.now() + options.unfinishedMsMax;
   if (options.dialect === 'classic') await untilNothingUnfinished(options, deadline);

@@ -1,6 +1,7 @@
 /** What an ingest is made of. */
 import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
+import type { StorageOptions } from '../ledger/storage.ts';
 import type { Logger } from '../logging/index.ts';
 import type { Dialect } from '../wire/message.ts';
 import type { PartitionLimits } from '../workflows/contract.ts';
@@ -28,6 +29,13 @@ export interface IngestOptions {
   divisorOf(base: number, quote: number): bigint;
   /** How long events in flight may take to settle when the ingest ends, ms. @default 30 000 */
   readonly drainMsMax?: number;
+  /**
+   * Goes on with a classic stream that stopped, on a person's word. Without it such a stream stays closed: its later
+   * events would be settled as if nothing had been missing. A numbered stream stops at the same place by itself.
+   */
+  readonly afterStop?: boolean;
+  /** Consistency of reads and writes. @default LOCAL_QUORUM */
+  readonly storage?: StorageOptions;
   /** How long a classic stream may take to come to rest before its ingest refuses to open it, ms. @default 45 000 */
   readonly unfinishedMsMax?: number;
 }

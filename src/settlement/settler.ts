@@ -277,10 +277,10 @@ export class Settler implements SettlerPort {
       });
       return;
     }
-    task.state = 'calculated';
     task.after = result.balances;
     task.entries = entriesOf(task.stream, task.event, result.legs);
     task.encoded = this.#storage.encodeEvent(task.stream, task, result.legs, task.settledBy);
+    task.state = 'calculated';
     for (const [index, held] of task.held.entries()) {
       const writer = held.writer;
       if (writer && !writer.dependents.has(task)) {

@@ -153,5 +153,11 @@ describe('a recorded classic stream', () => {
     expect(['version-mismatch', 'hole']).toContain(ending.stop?.reason);
     expect(ending.stop?.sequence).toBe(`${ending.progress.accepted + 1}`);
     expect(await rig.audit(stream)).toMatchObject({ ok: true, counts: { events: ending.progress.accepted } });
+    // Later events would be settled as if nothing were missing: only a person's word opens it again.
+    const again = { stream, dialect: 'classic', bind: true, endpoint: 'tcp://127.0.0.1:*' } as const;
+    await expect(rig.ingest(again)).rejects.toThrow(/stopped at sequence .*--after-stop/);
+    const reopened = await rig.ingest({ ...again, afterStop: true });
+    expect((await rig.record(stream))?.stopped).toBeUndefined();
+    await reopened.close();
   });
 });

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, replicationCql, type Config } from '../../config/index.ts';
 import { partitionOf } from '../../domain/partition.ts';
+import { connect } from '../../ledger/connection.ts';
 import { migrate } from '../../ledger/migrate.ts';
 import {
   InterruptedError,
@@ -54,6 +55,12 @@ interface Verified {
 }
 
 async function demo(flags: Flags): Promise<void> {
+  const misuse = misuseOf(flags);
+  if (misuse !== undefined) {
+    process.stderr.write(`${misuse}\n`);
+    process.exitCode = FAILED_EXIT_CODE;
+    return;
+  }
   const abort = new AbortController();
   const interrupt = (): void => {
     abort.abort(new InterruptedError());
@@ -87,6 +94,15 @@ async function demo(flags: Flags): Promise<void> {
   }
 }
 
+/** Flags that do not go together. */
+function misuseOf({ from, oracle, classic, seed, trades, users }: Flags): string | undefined {
+  if (from === undefined && oracle !== undefined) return '--oracle belongs to a recording: give --from FILE';
+  if (from === undefined && classic) return '--classic belongs to a recording: give --from FILE';
+  if (from !== undefined && [seed, trades, users].some((one) => one !== undefined))
+    return '--seed, --trades and --users make a simulated stream, --from sends a recorded one: give one or the other';
+  return undefined;
+}
+
 /** Where the run settles: the user's names where they are unused, else new ones, since balances can't start over. */
 interface Place {
   readonly config: Config;
@@ -98,6 +114,8 @@ async function freshPlace(stack: RunningStack, flags: Flags): Promise<Place> {
     ...process.env,
     SETTLED_HOME: stack.home,
     SETTLED_STREAM_KIND: flags.classic ? 'classic' : 'numbered',
+    SETTLED_INGEST_BIND: 'false',
+    ...(flags.from === undefined ? { SETTLED_INSTRUMENTS: '[]' } : {}),
   };
   const config = loadConfig(env);
   const temporal = await temporalClient(config);
@@ -106,7 +124,7 @@ async function freshPlace(stack: RunningStack, flags: Flags): Promise<Place> {
       query: `WorkflowId STARTS_WITH 'settle-${config.stream.name}-'`,
       pageSize: 1,
     });
-    let isUsed = false;
+    let isUsed = await hasKeyspace(config);
     for await (const _ of used) {
       isUsed = true;
       break;
@@ -118,6 +136,17 @@ async function freshPlace(stack: RunningStack, flags: Flags): Promise<Place> {
   const suffix = Date.now().toString(36);
   const fresh = { ...env, SETTLED_STREAM: `demo-${suffix}`, SETTLED_CASSANDRA_KEYSPACE: `demo_${suffix}` };
   return { config: loadConfig(fresh), env: fresh };
+}
+
+/** True if the configured keyspace exists: somebody's balances may be in it. */
+async function hasKeyspace(config: Config): Promise<boolean> {
+  const client = await connect(ledgerOptions(config), 'cluster');
+  try {
+    const query = 'SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?';
+    return (await client.execute(query, [config.cassandra.keyspace])).rows.length > 0;
+  } finally {
+    await client.shutdown();
+  }
 }
 
 async function job(

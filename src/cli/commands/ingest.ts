@@ -6,8 +6,10 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { loadConfig, type Config, type ConfigOverrides } from '../../config/index.ts';
 import { Ingest, type IngestEnding } from '../../ingest/ingest.ts';
+import { consistencyOf, readConsistencyOf } from '../../ledger/connection.ts';
 import { createLogger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
+import { ledgerOptions } from '../ledger-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { temporalClient } from '../temporal-connection.ts';
 
@@ -22,6 +24,7 @@ interface Flags {
   readonly endpoint?: string;
   readonly bind?: boolean;
   readonly classic?: boolean;
+  readonly afterStop?: boolean;
   readonly json?: boolean;
 }
 
@@ -52,6 +55,11 @@ async function run(flags: Flags): Promise<void> {
         receiveHighWaterMark: config.ingest.receiveHighWaterMark,
         chunk: { eventsMax: config.ingest.chunkEventsMax, bytesMax: config.ingest.chunkBytesMax },
         divisorOf: divisors(config),
+        afterStop: flags.afterStop === true,
+        storage: {
+          readConsistency: readConsistencyOf(ledgerOptions(config)),
+          writeConsistency: consistencyOf(ledgerOptions(config)),
+        },
       });
       report(flags, await runUntilEnd(ingest, log));
     } finally {
@@ -118,6 +126,7 @@ export function register(program: Command): void {
     .option('--endpoint <tcp://host:port>', "the engine's PUSH socket (SETTLED_INGEST_ENDPOINT)")
     .option('--bind', 'bind the endpoint instead of connecting to it (SETTLED_INGEST_BIND)')
     .option('--classic', 'the engine numbers trades only and cannot send again (SETTLED_STREAM_KIND=classic)')
+    .option('--after-stop', 'go on with a classic stream that stopped, although something is missing in it')
     .option('--json', 'print how it ended as one JSON object')
     .action(run);
 }

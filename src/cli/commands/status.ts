@@ -24,8 +24,13 @@ async function status(flags: { readonly json?: boolean }): Promise<void> {
   }));
   if (flags.json) process.stdout.write(`${JSON.stringify({ servers: stack.servers, streams })}\n`);
   else process.stdout.write(`${describe(stack, streams)}\n`);
-  if ('problem' in streams || streams.some((one) => one.halted.length > 0 || one.stopped !== undefined))
+  const isServerGone = stack.servers.some(({ condition }) => condition === 'died' || condition === 'silent');
+  if (isServerGone || 'problem' in streams || streams.some(needsAPerson))
     process.exitCode = ATTENTION_EXIT_CODE;
+}
+
+function needsAPerson({ halted, unanswered, quarantined, stopped }: StreamStatus): boolean {
+  return halted.length + unanswered + quarantined.length > 0 || stopped !== undefined;
 }
 
 async function streamsOf(config: Config): Promise<StreamStatus[]> {
@@ -66,6 +71,10 @@ function describe(stack: StackStatus, streams: readonly StreamStatus[] | Problem
       lines.push(
         `  ${''.padEnd(10)} partition ${partition} halted since ${halt.since} by ${halt.conflict.event} (sequence ${halt.conflict.sequence}): ${halt.conflict.reason}`,
       );
+    if (stream.unanswered > 0)
+      lines.push(`  ${''.padEnd(10)} ${stream.unanswered} partitions do not answer: is a worker running?`);
+    for (const { sequence, event, reason } of stream.quarantined)
+      lines.push(`  ${''.padEnd(10)} in quarantine: ${event} (sequence ${sequence}): ${reason}`);
     const stopped = stream.stopped as { sequence: string; reason: string; message: string } | undefined;
     if (stopped)
       lines.push(

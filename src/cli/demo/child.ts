@@ -50,6 +50,10 @@ export class Child {
     this.#process.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     this.#process.on('message', (message) => options.onMessage?.(message as { type: string }));
     this.ended = new Promise((resolve) => {
+      this.#process.on('error', (error) => {
+        this.#ending = { code: null, signal: null, stdout: error.message };
+        resolve(this.#ending);
+      });
       this.#process.on('close', (code, signal) => {
         this.#ending = { code, signal, stdout };
         resolve(this.#ending);
