@@ -16,7 +16,8 @@ export async function openDatabase(config: Config): Promise<Client> {
   try {
     client = await connect(ledgerOptions(config));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    // The driver puts a stack trace of its first node into the message.
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
     throw new Error(
       /Keyspace '.*' does not exist/.test(reason)
         ? `keyspace ${keyspace} does not exist: run "settled migrate"`

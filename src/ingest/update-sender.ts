@@ -27,6 +27,7 @@ import {
   type PartitionLimits,
   type PartitionStatus,
   type ResumeRequest,
+  type ResumeResult,
   type SettleResult,
 } from '../workflows/contract.ts';
 import { StreamStopped } from './stop.ts';
@@ -168,9 +169,9 @@ export async function resumePartition(
   stream: string,
   partition: number,
   request: ResumeRequest,
-): Promise<unknown> {
+): Promise<ResumeResult> {
   const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
-  return handle.executeUpdate(RESUME_UPDATE, { args: [request] });
+  return handle.executeUpdate<ResumeResult, [ResumeRequest]>(RESUME_UPDATE, { args: [request] });
 }
 
 function unavailable(chunk: Chunk, problem: string): SettleResult {

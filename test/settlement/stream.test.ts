@@ -28,7 +28,11 @@ async function empty(): Promise<void> {
 }
 
 function probed(limits: Partial<SettlerLimits> = {}): { probe: Probe; settler: Settler } {
-  const probe = new Probe(new CassandraStorage(database.client), {}, limits.groupBytesMax ?? SETTLER_LIMITS.groupBytesMax);
+  const probe = new Probe(
+    new CassandraStorage(database.client),
+    {},
+    limits.groupBytesMax ?? SETTLER_LIMITS.groupBytesMax,
+  );
   return { probe, settler: new Settler({ storage: probe, limits }) };
 }
 

@@ -2,7 +2,7 @@
  * `settled demo`: the main job on the real servers. It starts them, settles a stream that comes over a real socket,
  * proves the result by an audit, says where to look, and stops what it started.
  */
-import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
@@ -69,10 +69,10 @@ async function demo(flags: Flags): Promise<void> {
   const progress = progressFor(process.stderr);
   let stack: RunningStack | undefined;
   let stopStack = false;
+  const base = loadConfig(process.env);
   const folder = mkdtempSync(join(tmpdir(), 'settled-demo-'));
   let keepFolder = flags.keep === true;
   try {
-    const base = loadConfig(process.env);
     const options = { ...stackOptions(base), progress, signal: abort.signal };
     stack = flags.keep ? await startStack(options) : await startTemporaryStack(options);
     stopStack = !flags.keep;
@@ -84,13 +84,14 @@ async function demo(flags: Flags): Promise<void> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = interrupted ? INTERRUPTED_EXIT_CODE : FAILED_EXIT_CODE;
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    // An interrupt while the servers stop changes nothing: they are stopped first.
     if (stack && stopStack) {
       const step = progress.step('Stopping the servers');
       await stack.stop();
       step.done('stopped');
     }
     if (!keepFolder) rmSync(folder, { recursive: true, force: true });
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }
 
@@ -100,7 +101,8 @@ function misuseOf({ from, oracle, classic, seed, trades, users }: Flags): string
   if (from === undefined && classic) return '--classic belongs to a recording: give --from FILE';
   if (from !== undefined && [seed, trades, users].some((one) => one !== undefined))
     return '--seed, --trades and --users make a simulated stream, --from sends a recorded one: give one or the other';
-  return undefined;
+  const missing = [from, oracle].find((file) => file !== undefined && !existsSync(file));
+  return missing === undefined ? undefined : `there is no file ${missing}`;
 }
 
 /** Where the run settles: the user's names where they are unused, else new ones, since balances can't start over. */
@@ -187,7 +189,7 @@ async function job(
   });
   if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(`\n${text}\n`);
-  if (flags.keep) sayWhatIsKept(config, folder);
+  if (flags.keep) await sayWhatIsKept(config, folder);
   if (report.errors > 0) process.exitCode = NOT_CLEAN_EXIT_CODE;
 }
 
@@ -281,14 +283,18 @@ async function uiOf(config: Config): Promise<string> {
   }
 }
 
-function sayWhatIsKept(config: Config, folder: string): void {
+async function sayWhatIsKept(config: Config, folder: string): Promise<void> {
   const { stack, stream, cassandra } = config;
   const names =
     cassandra.keyspace === 'settlement' ? '' : `SETTLED_CASSANDRA_KEYSPACE=${cassandra.keyspace} `;
+  const client = await connect(ledgerOptions(config));
+  const trade = (await client.execute('SELECT trade_id FROM settled_trades LIMIT 1')).rows[0];
+  await client.shutdown();
   process.stderr.write(
-    `\nThe servers are left up (data in ${stack.home}, logs of this run in ${folder}). Look around:\n` +
+    `\nThe servers are left up, without worker and ingest (data in ${stack.home}, logs of this run in ${folder}). Look around:\n` +
       `  ${names}npx settled status\n` +
       `  ${names}npx settled verify --stream ${stream.name}\n` +
+      (trade ? `  ${names}npx settled trade show ${String(trade['trade_id'])}\n` : '') +
       `  npx settled down           (--wipe forgets the data)\n`,
   );
 }

@@ -23,7 +23,7 @@ async function down({ home, wipe = false }: Flags): Promise<void> {
 export function register(program: Command): void {
   program
     .command('down')
-    .description('stop what `up` started')
+    .description('stop what `up` started (exit codes: 0 down, 1 could not)')
     .option('--home <folder>', 'where data and logs are kept (SETTLED_HOME)')
     .option('--wipe', "also remove the servers' data and logs")
     .action(down);

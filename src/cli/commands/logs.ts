@@ -51,7 +51,7 @@ async function logs(server: ServerName | undefined, { home, follow, lines }: Fla
 export function register(program: Command): void {
   program
     .command('logs')
-    .description('show the logs of Temporal and Cassandra')
+    .description('show the logs of Temporal and Cassandra (exit codes: 0 shown, 1 could not)')
     .argument('[server]', 'temporal or cassandra', serverName)
     .option('--home <folder>', 'where data and logs are kept (SETTLED_HOME)')
     .option('-n, --lines <count>', 'how many lines from the end', lineCount, 200)

@@ -36,7 +36,12 @@ async function resume(partition: number, flags: Flags): Promise<void> {
           { cause: error },
         );
       });
-    process.stdout.write(`${JSON.stringify(result)}\n`);
+    process.stdout.write(
+      result.lifted
+        ? `Partition ${partition} of ${name} goes on: ${result.lifted.conflict.event} (sequence ` +
+            `${result.lifted.conflict.sequence}) is decided again.\n`
+        : `Partition ${partition} of ${name} was not halted; nothing is changed.\n`,
+    );
   } finally {
     await client.connection.close();
   }

@@ -48,7 +48,9 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command('simulate')
-    .description('stand in for a matching engine: send a simulated or recorded stream')
+    .description(
+      'stand in for a matching engine: send a simulated or recorded stream (exit codes: 0 all taken, 1 not)',
+    )
     .option(
       '--endpoint <tcp://host:port>',
       'where to bind (port 0 or *: a free one), or connect',

@@ -52,7 +52,9 @@ async function up(flags: Flags): Promise<void> {
 export function register(program: Command): void {
   program
     .command('up')
-    .description('start Temporal and Cassandra on this machine, and wait until they answer')
+    .description(
+      'start Temporal and Cassandra on this machine, and wait until they answer (exit codes: 0 up, 1 could not, 130 interrupted)',
+    )
     .option('--home <folder>', 'where data and logs are kept (SETTLED_HOME)')
     .option('--free-ports', 'use any free ports (SETTLED_STACK_PORTS=free)')
     .action(up);
