@@ -35,7 +35,10 @@ function endLikeAPerson(): void {
 
 /** Ends this process when the parent that started it is gone, whatever became of that. */
 export function endWithParent(): void {
-  if (process.channel) process.once('disconnect', endLikeAPerson);
+  if (!process.channel) return;
+  process.once('disconnect', endLikeAPerson);
+  // A listener keeps the channel, and with it the process, alive: a command that is done must end all the same.
+  process.channel.unref();
 }
 
 /** Lets go of the parent's channel, so that the process can end. */
