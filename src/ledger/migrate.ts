@@ -30,6 +30,8 @@ const DDL = { prepare: false, readTimeout: 60_000 };
 /** How long a process that died in the middle of a migration keeps others out, s: longer than a statement may take. */
 const LOCK_TTL_S = 90;
 /** How long a process waits for the lock, ms: longer than a dead one keeps it. */
+const PREPARE_ATTEMPTS_MAX = 20;
+const PREPARE_PAUSE_MS = 250;
 const LOCK_WAIT_MS_MAX = 120_000;
 
 /**
@@ -52,23 +54,41 @@ export async function migrate(
       DDL,
     );
     await cluster.execute(`USE ${options.keyspace}`, [], DDL);
-    await refuseForeignTables(cluster, options.keyspace);
-    await cluster.execute(
-      `CREATE TABLE IF NOT EXISTS ${options.keyspace}.schema_migrations
-       (version int PRIMARY KEY, name text, checksum text, started_at timestamp, applied_at timestamp)`,
-      [],
-      DDL,
-    );
-    await cluster.execute(
-      `CREATE TABLE IF NOT EXISTS ${options.keyspace}.schema_lock (name text PRIMARY KEY, holder text)`,
-      [],
-      DDL,
-    );
+    await prepared(cluster, options.keyspace);
     return await withLock(cluster, options.keyspace, (renew) =>
       applyMissing(cluster, options.keyspace, renew),
     );
   } finally {
     await cluster.shutdown();
+  }
+}
+
+/**
+ * Refuses tables that are not ours and makes sure of the two that migrating needs. A table that another process is
+ * creating this moment may be named by the schema before it can be asked: then this looks again.
+ */
+async function prepared(cluster: Client, keyspace: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await refuseForeignTables(cluster, keyspace);
+      await cluster.execute(
+        `CREATE TABLE IF NOT EXISTS ${keyspace}.schema_migrations
+         (version int PRIMARY KEY, name text, checksum text, started_at timestamp, applied_at timestamp)`,
+        [],
+        DDL,
+      );
+      await cluster.execute(
+        `CREATE TABLE IF NOT EXISTS ${keyspace}.schema_lock (name text PRIMARY KEY, holder text)`,
+        [],
+        DDL,
+      );
+      return;
+    } catch (error) {
+      const isBeingCreated =
+        error instanceof Error && /unconfigured table|does not exist/.test(error.message);
+      if (!isBeingCreated || attempt >= PREPARE_ATTEMPTS_MAX) throw error;
+      await sleep(PREPARE_PAUSE_MS);
+    }
   }
 }
 
