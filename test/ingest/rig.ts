@@ -44,7 +44,7 @@ Runtime.install({
 });
 
 export const PARTITIONS = 4;
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 /** A line of the log. */
 export interface Logged {

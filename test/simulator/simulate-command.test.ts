@@ -60,7 +60,7 @@ describe('settled simulate', () => {
       '--first-sequence',
       '10',
     );
-    const endpoint = await vi.waitFor(() => /listening on (\S+)/.exec(stderr)![1]!);
+    const endpoint = await vi.waitFor(() => /listening on (\S+)/.exec(stderr)![1]!, { timeout: 20_000 });
     const pull = new Pull({ linger: 0 });
     pull.connect(endpoint);
     const expected = [...encoded(events({ trades: 50 }))].slice(9);

@@ -139,7 +139,7 @@ describe('a stack', { timeout: START_MS }, () => {
 
   test('a port that is taken is named with its owner and its setting, and nothing is left running', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
-    await vi.waitFor(() => expect(taken.listening).toBe(true));
+    await vi.waitFor(() => expect(taken.listening).toBe(true), { timeout: 20_000 });
     const { port } = taken.address() as { port: number };
     const env = {
       SETTLED_STACK_PORTS: 'fixed',
@@ -230,7 +230,9 @@ describe('a stack over time', { timeout: START_MS }, () => {
   test('restarts only the server that died, on its ports, and shows its log', async () => {
     const before = readStackState(home);
     process.kill(before.temporal?.pid ?? 0, 'SIGKILL');
-    await vi.waitFor(async () => expect((await stackStatus(home)).servers[0]?.condition).toBe('died'));
+    await vi.waitFor(async () => expect((await stackStatus(home)).servers[0]?.condition).toBe('died'), {
+      timeout: 20_000,
+    });
     const again = await startStack(options());
     expect(again.started).toEqual({ temporal: true, cassandra: false });
     expect(again.temporalAddress).toBe(`127.0.0.1:${before.temporal?.ports.frontend}`);
