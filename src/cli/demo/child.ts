@@ -1,6 +1,6 @@
 /**
  * A command of ours as a child process: started with a channel on which it tells how it fares, its log in a file, and
- * stopped by its own handle. The demonstration runs the same commands as a user would.
+ * stopped by its own handle. The demonstration and the benchmark run the same commands as a user would.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -15,6 +15,10 @@ export interface ChildOptions {
   /** Command and flags. */
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** Another program than the command line. */
+  readonly program?: string;
+  /** Flags of Node itself. */
+  readonly execArgv?: readonly string[];
   /** Where its stderr goes. */
   readonly logPath: string;
   /** Told each message of its channel. */
@@ -40,9 +44,9 @@ export class Child {
     this.name = options.args[0] ?? '';
     this.logPath = options.logPath;
     const log = openSync(options.logPath, 'a');
-    this.#process = fork(PROGRAM, [...options.args], {
+    this.#process = fork(options.program ?? PROGRAM, [...options.args], {
       env: options.env,
-      execArgv: [],
+      execArgv: [...(options.execArgv ?? [])],
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });
     closeSync(log);
@@ -67,6 +71,11 @@ export class Child {
 
   get isRunning(): boolean {
     return this.#ending === undefined;
+  }
+
+  /** Tells it something on its channel; a child that has ended hears nothing. */
+  send(message: object): void {
+    if (this.#process.connected) this.#process.send(message, () => undefined);
   }
 
   /** Asks it to end, and ends it if it does not in time. */

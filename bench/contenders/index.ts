@@ -1,0 +1,69 @@
+/** The contenders of a plan, in the order of the report. */
+import type { Contender, ContenderName } from '../contender.ts';
+import type { Plan } from '../options.ts';
+import type { Children } from '../process/children.ts';
+import type { MarketOptions } from '../stream/market.ts';
+import { DirectContender, WriteCeiling, type DirectKind } from './direct.ts';
+import { Product } from './product.ts';
+
+/** What contenders are given. */
+export interface ContendersOptions {
+  readonly children: Children;
+  readonly home: string;
+  /** Where CPU profiles of the product go, if any are wanted. */
+  readonly cpuProf?: string | undefined;
+}
+
+const SEED = 20_260;
+
+const SETTLER: DirectKind = {
+  name: 'settler',
+  program: 'process/settler-alone.ts',
+  firstTrades: 4_000,
+  verified: 'audit',
+};
+
+/** What makes the servers' code compile before the first round: the settler, in a place that nobody looks at. */
+export function warmingContender(plan: Plan, { children, home }: ContendersOptions): Contender {
+  const market: MarketOptions = { users: plan.users, shape: 'uniform', seed: SEED };
+  return new DirectContender({ ...SETTLER, place: 'warming' }, market, children, home);
+}
+
+/** Makes those contenders that the plan names. */
+export function contendersOf(plan: Plan, { children, home, cpuProf }: ContendersOptions): Contender[] {
+  const uniform: MarketOptions = { users: plan.users, shape: 'uniform', seed: SEED };
+  const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
+  const product = (name: ContenderName, market: MarketOptions): Contender =>
+    new Product(name, market, { children, home, execArgv });
+  const makers: Readonly<Partial<Record<ContenderName, () => Contender>>> = {
+    classicLoop: () =>
+      new DirectContender(
+        { name: 'classicLoop', program: 'process/classic-loop.ts', firstTrades: 200, verified: 'trades' },
+        uniform,
+        children,
+        home,
+      ),
+    writeCeiling: () =>
+      new WriteCeiling(
+        {
+          name: 'writeCeiling',
+          program: 'process/write-ceiling.ts',
+          firstTrades: plan.sweepTrades,
+          verified: 'trades-and-entries',
+          // Ready-made rows of some hundred thousand trades.
+          execArgv: ['--max-old-space-size=6144'],
+        },
+        uniform,
+        children,
+        home,
+        plan.sweepTrades,
+      ),
+    settler: () => new DirectContender(SETTLER, uniform, children, home),
+    product: () => product('product', uniform),
+    productManyUsers: () =>
+      product('productManyUsers', { users: plan.manyUsers, shape: 'uniform', seed: SEED, split: true }),
+    productSkewed: () => product('productSkewed', { ...uniform, shape: 'skewed' }),
+    productHot: () => product('productHot', { ...uniform, shape: 'hot' }),
+  };
+  return plan.shares.flatMap((share) => (share === 'latency' ? [] : (makers[share]?.() ?? [])));
+}

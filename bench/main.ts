@@ -1,0 +1,147 @@
+/**
+ * `npm run bench`: all contenders in one run on one stack. Data goes to stdout, talk to stderr; what was started is
+ * stopped, whatever happens.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { loadConfig } from '../src/config/index.ts';
+import { InterruptedError, progressFor, stackOptions, startTemporaryStack } from '../src/stack/index.ts';
+import type { Contender } from './contender.ts';
+import { contendersOf, warmingContender } from './contenders/index.ts';
+import { originNow } from './machine.ts';
+import { parseShares, planOf, type Flags, type Share } from './options.ts';
+import { Children } from './process/children.ts';
+import { reportOf, type BenchReport } from './report.ts';
+import { runRounds, warmServers } from './rounds.ts';
+import { describeReport } from './table.ts';
+
+/** A contender's result failed its verification, or it did not come to its end. */
+const NOT_VERIFIED_EXIT_CODE = 1;
+/** The benchmark could not be run as it was asked for. */
+const USAGE_EXIT_CODE = 2;
+const INTERRUPTED_EXIT_CODE = 130;
+
+async function bench(flags: Flags): Promise<void> {
+  const startedMs = performance.now();
+  const abort = new AbortController();
+  const interrupt = (): void => abort.abort(new InterruptedError());
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const progress = progressFor(process.stderr);
+  const folder = mkdtempSync(join(tmpdir(), 'settled-bench-'));
+  const logs = join(folder, 'logs');
+  mkdirSync(logs);
+  const children = new Children(logs);
+  const killAll = (): void => void children.killAll();
+  abort.signal.addEventListener('abort', killAll, { once: true });
+  let keepLogs = false;
+  try {
+    const config = loadConfig(process.env);
+    const stack = await startTemporaryStack({ ...stackOptions(config), progress, signal: abort.signal });
+    try {
+      const report = await measure(flags, {
+        home: stack.home,
+        folder,
+        children,
+        progress,
+        signal: abort.signal,
+        startedMs,
+      });
+      publish(flags, report);
+      if (!report.ok) {
+        process.exitCode = NOT_VERIFIED_EXIT_CODE;
+        keepLogs = true;
+      }
+    } finally {
+      await children.killAll();
+      await stack.stop();
+    }
+  } catch (error) {
+    const { aborted } = abort.signal;
+    keepLogs = !aborted;
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = aborted ? INTERRUPTED_EXIT_CODE : NOT_VERIFIED_EXIT_CODE;
+  } finally {
+    await children.killAll();
+    if (keepLogs) process.stderr.write(`Logs of this run are in ${logs}\n`);
+    else rmSync(folder, { recursive: true, force: true });
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+/** What a run has at hand. */
+interface Surroundings {
+  readonly home: string;
+  readonly folder: string;
+  readonly children: Children;
+  readonly progress: ReturnType<typeof progressFor>;
+  readonly signal: AbortSignal;
+  readonly startedMs: number;
+}
+
+async function measure(flags: Flags, around: Surroundings): Promise<BenchReport> {
+  const plan = planOf(flags);
+  const options = { ...around, cpuProf: flags.cpuProf };
+  const contenders: readonly Contender[] = contendersOf(plan, options);
+  const rounds = { ...plan, ...around, contenders };
+  await warmServers(warmingContender(plan, options), plan.serverWarmSeconds, rounds);
+  const outcome = await runRounds(rounds);
+  const seconds = (performance.now() - around.startedMs) / 1000;
+  return reportOf({
+    origin: originNow(),
+    mode: plan.mode,
+    rounds: plan.rounds,
+    seconds,
+    contenders,
+    outcome,
+  });
+}
+
+function publish(flags: Flags, report: BenchReport): void {
+  const text = describeReport(report);
+  if (flags.json) {
+    process.stderr.write(`\n${text}\n`);
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  } else process.stdout.write(`\n${text}\n`);
+  if (flags.out === undefined) return;
+  mkdirSync(flags.out, { recursive: true });
+  writeFileSync(join(flags.out, 'benchmark.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('A whole number above 0 is needed.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || value > 3_600) throw new InvalidArgumentError('A number above 0 is needed.');
+  return value;
+}
+
+function shares(text: string): readonly Share[] {
+  const found = parseShares(text);
+  if (!found) throw new InvalidArgumentError('Letters a to g, or names of contenders, are needed.');
+  return found;
+}
+
+const program = new Command('bench')
+  .description(
+    'compare settled with other ways to settle, on one stack (exit codes: 0 all verified, 1 not, 2 wrong usage, 130 interrupted)',
+  )
+  .option('--quick', 'fewer and shorter rounds, without the settler alone and the latency')
+  .option('--json', 'print the report as one JSON object')
+  .option('--rounds <n>', 'so many rounds (5, quick: 3)', count)
+  .option('--only <list>', 'only these: letters a to g, or names, separated by commas', shares)
+  .option('--out <folder>', 'also write benchmark.json and benchmark.svg there')
+  .option('--seconds <n>', 'length of a measured segment', positive)
+  .option('--users <n>', 'users of most markets', count, 1_000)
+  .option('--many-users <n>', 'users of the large market', count, 100_000)
+  .option('--cpu-prof <folder>', "write CPU profiles of the product's worker and ingest there")
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_EXIT_CODE))
+  .action(bench);
+
+await program.parseAsync();

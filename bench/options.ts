@@ -1,0 +1,81 @@
+/**
+ * What can be told to the benchmark, and the sizes that follow: a full run, or a quick one.
+ */
+import { CONTENDERS, type ContenderName } from './contender.ts';
+
+/** The command line's flags. */
+export interface Flags {
+  readonly quick?: true;
+  readonly json?: true;
+  readonly rounds?: number;
+  readonly soak?: number;
+  readonly only?: readonly Share[];
+  readonly out?: string;
+  readonly seconds?: number;
+  readonly users: number;
+  readonly manyUsers: number;
+  readonly cpuProf?: string;
+}
+
+/** What can be chosen: a contender, or the latency. */
+export type Share = ContenderName | 'latency';
+
+/** Letters that stand for contenders, as the table of the benchmark names them. */
+const LETTERS: Readonly<Record<string, readonly Share[]>> = {
+  a: ['classicLoop'],
+  b: ['workflowPerTrade'],
+  c: ['writeCeiling'],
+  d: ['settler'],
+  e: ['product', 'productManyUsers'],
+  f: ['productSkewed', 'productHot'],
+  g: ['latency'],
+};
+
+/** A quick run leaves out the settler alone and the latency. */
+const QUICK = ['a', 'b', 'c', 'e', 'f'];
+
+/** A run, decided. */
+export interface Plan {
+  readonly mode: 'full' | 'quick';
+  readonly shares: readonly Share[];
+  readonly rounds: number;
+  readonly users: number;
+  readonly manyUsers: number;
+  /** Length of warm-ups and measured segments. */
+  warmSeconds(name: ContenderName): number;
+  measuredSeconds(name: ContenderName): number;
+  /** How long the servers run before the first round. */
+  readonly serverWarmSeconds: number;
+  /** Trades of one run of the ceiling's sweep. */
+  readonly sweepTrades: number;
+}
+
+/** Reads "a,c,product": letters and names. Undefined if one is unknown. */
+export function parseShares(text: string): readonly Share[] | undefined {
+  const shares: Share[] = [];
+  for (const word of text.split(',').map((one) => one.trim())) {
+    const found = LETTERS[word] ?? [...CONTENDERS, 'latency' as const].filter((name) => name === word);
+    if (found.length === 0) return undefined;
+    shares.push(...found);
+  }
+  return shares;
+}
+
+/** Decides what flags leave open. */
+export function planOf(flags: Flags): Plan {
+  const quick = flags.quick === true;
+  const letters = quick ? QUICK : Object.keys(LETTERS);
+  const { seconds } = flags;
+  const isProduct = (name: ContenderName): boolean => name.startsWith('product');
+  return {
+    mode: quick ? 'quick' : 'full',
+    shares: flags.only ?? letters.flatMap((letter) => LETTERS[letter] ?? []),
+    rounds: flags.rounds ?? (quick ? 3 : 5),
+    users: flags.users,
+    manyUsers: flags.manyUsers,
+    warmSeconds: () => (seconds === undefined ? (quick ? 1.5 : 3) : seconds / 3),
+    measuredSeconds: (name) => seconds ?? (quick ? (isProduct(name) ? 4 : 3) : isProduct(name) ? 8 : 5),
+    serverWarmSeconds: seconds === undefined ? (quick ? 10 : 20) : 2 * seconds,
+    sweepTrades: seconds === undefined ? (quick ? 10_000 : 20_000) : Math.ceil(seconds * 2_500),
+  };
+}
