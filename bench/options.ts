@@ -14,6 +14,7 @@ export interface Flags {
   readonly seconds?: number;
   readonly users: number;
   readonly manyUsers: number;
+  readonly serverWarm?: number;
   readonly cpuProf?: string;
 }
 
@@ -44,10 +45,14 @@ export interface Plan {
   /** Length of warm-ups and measured segments. */
   warmSeconds(name: ContenderName): number;
   measuredSeconds(name: ContenderName): number;
+  /** Lone trades, and lone Updates; length of each part under load. */
+  readonly latencySamples: number;
+  readonly loadSeconds: number;
   /** How long the servers run before the first round. */
   readonly serverWarmSeconds: number;
-  /** Trades of one run of the ceiling's sweep. */
+  /** Trades of one run of the ceiling's sweep, and of that of the workflows. */
   readonly sweepTrades: number;
+  readonly workflowSweepTrades: number;
 }
 
 /** Reads "a,c,product": letters and names. Undefined if one is unknown. */
@@ -75,7 +80,10 @@ export function planOf(flags: Flags): Plan {
     manyUsers: flags.manyUsers,
     warmSeconds: () => (seconds === undefined ? (quick ? 1.5 : 3) : seconds / 3),
     measuredSeconds: (name) => seconds ?? (quick ? (isProduct(name) ? 4 : 3) : isProduct(name) ? 8 : 5),
-    serverWarmSeconds: seconds === undefined ? (quick ? 10 : 20) : 2 * seconds,
+    latencySamples: seconds === undefined ? (quick ? 200 : 300) : Math.ceil(seconds * 50),
+    loadSeconds: seconds ?? (quick ? 10 : 20),
+    serverWarmSeconds: flags.serverWarm ?? (seconds === undefined ? (quick ? 10 : 20) : 2 * seconds),
     sweepTrades: seconds === undefined ? (quick ? 10_000 : 20_000) : Math.ceil(seconds * 2_500),
+    workflowSweepTrades: seconds === undefined ? (quick ? 100 : 200) : Math.ceil(seconds * 20),
   };
 }

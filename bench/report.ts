@@ -48,7 +48,7 @@ export interface BenchReport extends Origin {
   readonly ratios: Readonly<Partial<Record<RatioName, number | null>>>;
   readonly ratiosByRound: Readonly<Partial<Record<RatioName, readonly number[]>>>;
   readonly latencyMs: LatencyReport['latencyMs'] | Record<string, never>;
-  readonly latencySamples?: LatencyReport['samples'];
+  readonly latency?: Pick<LatencyReport, 'activityKind' | 'topRate'>;
   readonly history: HistoryReport | Record<string, never>;
   /** Highest over all of the product's contenders. */
   readonly memoryMiB: { readonly worker?: number; readonly ingest?: number };
@@ -108,7 +108,7 @@ export function reportOf(input: ReportInput): BenchReport {
     ratios,
     ratiosByRound,
     latencyMs: latency?.latencyMs ?? {},
-    ...(latency && { latencySamples: latency.samples }),
+    ...(latency && { latency: { activityKind: latency.activityKind, topRate: latency.topRate } }),
     history: contenders.product?.history ?? {},
     memoryMiB: memoryOf(outcome.results),
     ok: Object.values(contenders).every(({ verification }) => verification.ok),

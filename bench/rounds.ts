@@ -14,7 +14,7 @@ import { writeFunding, writeTrades, type Segment } from './stream/segment.ts';
 
 /** How long rounds are. */
 export interface RoundsOptions {
-  readonly contenders: readonly Contender[];
+  readonly stands: readonly Stand[];
   readonly rounds: number;
   /** Of a warm-up, and of a measured segment. */
   readonly warmSeconds: (name: ContenderName) => number;
@@ -75,10 +75,9 @@ export class Stand {
   }
 }
 
-/** Runs all rounds, then verifies. */
-export async function runRounds(options: RoundsOptions): Promise<RoundsOutcome> {
-  const { contenders, rounds, folder, signal, progress } = options;
-  const stands = contenders.map((contender) => new Stand(contender, folder));
+/** Runs all rounds. */
+export async function runRounds(options: RoundsOptions): Promise<Omit<RoundsOutcome, 'verifications'>> {
+  const { stands, rounds, signal, progress } = options;
   const results: RoundResult[] = [];
   const failures = new Map<ContenderName, string>();
   for (let round = 1; round <= rounds; round += 1) {
@@ -98,6 +97,14 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsOutcome> 
       }
     }
   }
+  return { results, failures };
+}
+
+/** Holds what the contenders settled against the books, but for those that failed. */
+export async function verifyAll(
+  { stands, folder, signal, progress }: RoundsOptions,
+  failures: ReadonlyMap<ContenderName, string>,
+): Promise<Map<ContenderName, Verification>> {
   const verifications = new Map<ContenderName, Verification>();
   for (const { contender, market } of stands) {
     if (failures.has(contender.name)) continue;
@@ -109,7 +116,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsOutcome> 
     if (verification.ok) step.done(verification.detail);
     else step.fail(verification.detail);
   }
-  return { results, verifications, failures };
+  return verifications;
 }
 
 /** The list, beginning at another place. */

@@ -1,15 +1,15 @@
 /**
- * Contenders that need nothing but Cassandra, each a part of the benchmark in a process of its own that measures itself:
- * the classic loop, the settler alone, and the write ceiling with its sweep.
+ * Contenders that are not the product, each a part of the benchmark in a process of its own that measures itself:
+ * the classic loop, the settler alone, a workflow per trade, and the write ceiling.
  */
 import { connect } from '../../src/ledger/connection.ts';
 import { ledgerOptions } from '../../src/cli/ledger-options.ts';
 import type { Calibration, Contender, ContenderName, Verification } from '../contender.ts';
 import { makePlace, type Place } from '../place.ts';
 import type { Children, Part } from '../process/children.ts';
-import type { CeilingSettings } from '../process/write-ceiling.ts';
 import type { Pids } from '../process/usage.ts';
 import type { Market, MarketOptions } from '../stream/market.ts';
+import { significant } from '../statistics.ts';
 import type { Segment } from '../stream/segment.ts';
 import { verifyByAudit, verifyByCount } from '../verify.ts';
 
@@ -25,7 +25,7 @@ export interface DirectKind {
   readonly execArgv?: readonly string[];
 }
 
-/** A contender without ZeroMQ and Temporal. */
+/** A contender that settles what it is handed in a file. */
 export class DirectContender implements Contender {
   readonly name: ContenderName;
   readonly firstTrades: number;
@@ -96,32 +96,29 @@ export class DirectContender implements Contender {
   }
 }
 
-/** What the sweep of the write ceiling tries, one setting after the other, the best of each kept for the next. */
-const CEILING_SWEEP = {
-  groupEvents: [10, 5, 20],
-  inFlight: [32, 16, 64],
-  windowEvents: [10_000, 2_500, 40_000],
-} as const;
+/** Settings by name, and the values that are tried for each; the first ones are where it begins. */
+export type Sweep = Readonly<Record<string, readonly [number, ...number[]]>>;
 
-/** The write ceiling: it finds its best settings before the first measured segment. */
-export class WriteCeiling extends DirectContender {
-  readonly #sweepTrades: number;
-  #settings: CeilingSettings = {
-    groupEvents: CEILING_SWEEP.groupEvents[0],
-    inFlight: CEILING_SWEEP.inFlight[0],
-    windowEvents: CEILING_SWEEP.windowEvents[0],
-  };
+/** A contender that finds its best settings before its first measured segment: one setting after the other. */
+export class SweptContender extends DirectContender {
+  readonly #sweep: Sweep;
+  readonly #trades: number;
+  #settings: Readonly<Record<string, number>>;
   #calibration: Calibration | undefined;
 
+  /** @param trades trades of one try */
   constructor(
     kind: DirectKind,
     market: MarketOptions,
     children: Children,
     home: string,
-    sweepTrades: number,
+    sweep: Sweep,
+    trades: number,
   ) {
     super(kind, market, children, home);
-    this.#sweepTrades = sweepTrades;
+    this.#sweep = sweep;
+    this.#trades = trades;
+    this.#settings = Object.fromEntries(Object.entries(sweep).map(([key, [first]]) => [key, first]));
   }
 
   get calibration(): Calibration | undefined {
@@ -129,39 +126,42 @@ export class WriteCeiling extends DirectContender {
   }
 
   async calibrate(next: (trades: number) => Segment): Promise<void> {
-    const tried: (CeilingSettings & { tradesPerSecond: number })[] = [];
-    const rate = async (settings: CeilingSettings): Promise<number> => {
-      const before = tried.find((one) =>
-        Object.entries(settings).every(([key, value]) => one[key as keyof CeilingSettings] === value),
-      );
+    const tried = new Map<string, { settings: Readonly<Record<string, number>>; tradesPerSecond: number }>();
+    const rate = async (settings: Readonly<Record<string, number>>): Promise<number> => {
+      const key = JSON.stringify(settings);
+      const before = tried.get(key);
       if (before) return before.tradesPerSecond;
-      const seconds = await this.#write(next(this.#sweepTrades), settings);
-      const tradesPerSecond = Math.round(this.#sweepTrades / seconds);
-      tried.push({ ...settings, tradesPerSecond });
+      const seconds = await this.#try(next(this.#trades), settings);
+      const tradesPerSecond = significant(this.#trades / seconds);
+      tried.set(key, { settings, tradesPerSecond });
       return tradesPerSecond;
     };
     // The first run is slow whatever its settings: code is compiled meanwhile.
-    await this.#write(next(this.#sweepTrades), this.#settings);
-    for (const key of Object.keys(CEILING_SWEEP) as (keyof CeilingSettings)[]) {
-      let best = { value: this.#settings[key], rate: await rate(this.#settings) };
-      for (const value of CEILING_SWEEP[key]) {
-        const reached = await rate({ ...this.#settings, [key]: value });
-        if (reached > best.rate) best = { value, rate: reached };
+    await this.#try(next(this.#trades), this.#settings);
+    for (const [key, values] of Object.entries(this.#sweep)) {
+      let best = { settings: this.#settings, rate: await rate(this.#settings) };
+      for (const value of values) {
+        const settings = { ...this.#settings, [key]: value };
+        const reached = await rate(settings);
+        if (reached > best.rate) best = { settings, rate: reached };
       }
-      this.#settings = { ...this.#settings, [key]: best.value };
+      this.#settings = best.settings;
     }
-    this.#calibration = { tried: tried.map((one) => ({ ...one })), best: { ...this.#settings } };
+    this.#calibration = {
+      tried: [...tried.values()].map(({ settings, tradesPerSecond }) => ({ ...settings, tradesPerSecond })),
+      best: this.#settings,
+    };
   }
 
   override async prepare(segment: Segment): Promise<void> {
     await this.#prepare(segment, this.#settings);
   }
 
-  async #prepare({ path }: Segment, settings: CeilingSettings): Promise<void> {
+  async #prepare({ path }: Segment, settings: Readonly<Record<string, number>>): Promise<void> {
     await this.part.ask('prepare', { path, settings });
   }
 
-  async #write(segment: Segment, settings: CeilingSettings): Promise<number> {
+  async #try(segment: Segment, settings: Readonly<Record<string, number>>): Promise<number> {
     await this.#prepare(segment, settings);
     return this.settle();
   }

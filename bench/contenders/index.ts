@@ -3,7 +3,7 @@ import type { Contender, ContenderName } from '../contender.ts';
 import type { Plan } from '../options.ts';
 import type { Children } from '../process/children.ts';
 import type { MarketOptions } from '../stream/market.ts';
-import { DirectContender, WriteCeiling, type DirectKind } from './direct.ts';
+import { DirectContender, SweptContender, type DirectKind, type Sweep } from './direct.ts';
 import { Product } from './product.ts';
 
 /** What contenders are given. */
@@ -15,6 +15,16 @@ export interface ContendersOptions {
 }
 
 const SEED = 20_260;
+
+/** How the ceiling's rows are cut (process/write-ceiling.ts). */
+const CEILING_SWEEP: Sweep = {
+  groupEvents: [10, 5, 20],
+  inFlight: [32, 16, 64],
+  windowEvents: [10_000, 2_500, 40_000],
+};
+
+/** Workflows under way at once. */
+const WORKFLOW_SWEEP: Sweep = { inFlight: [16, 8, 32, 64] };
 
 const SETTLER: DirectKind = {
   name: 'settler',
@@ -29,8 +39,19 @@ export function warmingContender(plan: Plan, { children, home }: ContendersOptio
   return new DirectContender({ ...SETTLER, place: 'warming' }, market, children, home);
 }
 
+/** The whole product over the plan's usual market. */
+export function productOf(plan: Plan, { children, home, cpuProf }: ContendersOptions): Product {
+  const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
+  return new Product(
+    'product',
+    { users: plan.users, shape: 'uniform', seed: SEED },
+    { children, home, execArgv },
+  );
+}
+
 /** Makes those contenders that the plan names. */
-export function contendersOf(plan: Plan, { children, home, cpuProf }: ContendersOptions): Contender[] {
+export function contendersOf(plan: Plan, options: ContendersOptions): Contender[] {
+  const { children, home, cpuProf } = options;
   const uniform: MarketOptions = { users: plan.users, shape: 'uniform', seed: SEED };
   const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
   const product = (name: ContenderName, market: MarketOptions): Contender =>
@@ -43,8 +64,22 @@ export function contendersOf(plan: Plan, { children, home, cpuProf }: Contenders
         children,
         home,
       ),
+    workflowPerTrade: () =>
+      new SweptContender(
+        {
+          name: 'workflowPerTrade',
+          program: 'process/workflow-per-trade.ts',
+          firstTrades: plan.workflowSweepTrades,
+          verified: 'trades-and-entries',
+        },
+        uniform,
+        children,
+        home,
+        WORKFLOW_SWEEP,
+        plan.workflowSweepTrades,
+      ),
     writeCeiling: () =>
-      new WriteCeiling(
+      new SweptContender(
         {
           name: 'writeCeiling',
           program: 'process/write-ceiling.ts',
@@ -56,10 +91,11 @@ export function contendersOf(plan: Plan, { children, home, cpuProf }: Contenders
         uniform,
         children,
         home,
+        CEILING_SWEEP,
         plan.sweepTrades,
       ),
     settler: () => new DirectContender(SETTLER, uniform, children, home),
-    product: () => product('product', uniform),
+    product: () => productOf(plan, options),
     productManyUsers: () =>
       product('productManyUsers', { users: plan.manyUsers, shape: 'uniform', seed: SEED, split: true }),
     productSkewed: () => product('productSkewed', { ...uniform, shape: 'skewed' }),

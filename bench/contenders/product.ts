@@ -62,19 +62,20 @@ export class Product implements Contender {
     return (this.#place ??= await makePlace(this.#options.home, this.name.toLowerCase()));
   }
 
-  async start(): Promise<void> {
+  /** @param sender the program in the engine's place; it answers what {@link follow} asks */
+  async start(sender = 'process/sender.ts'): Promise<void> {
     const { children, execArgv } = this.#options;
     const { env, config, name } = await this.place();
     const worker = children.command(['worker'], env, `${name}-worker`, execArgv);
-    const [sender] = await Promise.all([
-      children.part('process/sender.ts', env, `${name}-sender`),
+    const [engine] = await Promise.all([
+      children.part(sender, env, `${name}-sender`),
       worker.message('ready'),
     ]);
-    const endpoint = await sender.ask<string>('endpoint');
+    const endpoint = await engine.ask<string>('endpoint');
     const ingest = children.command(['ingest', '--endpoint', endpoint], env, `${name}-ingest`, execArgv);
     await ingest.message('ready');
     const cassandra = await connect(ledgerOptions(config));
-    this.#running = { worker, sender, ingest, cassandra };
+    this.#running = { worker, sender: engine, ingest, cassandra };
   }
 
   pids(): Pids {
@@ -104,12 +105,18 @@ export class Product implements Contender {
   /** Sends a segment and follows the watermark to its end. */
   async follow(
     segment: Segment,
-    onReached?: (reached: Reached) => void,
-  ): Promise<{ readonly seconds: number; readonly startedMs: number }> {
+    options: {
+      /** What the sender is asked. @default to send all of it at once */
+      readonly op?: string;
+      readonly argument?: object;
+      readonly onReached?: (reached: Reached) => void;
+    } = {},
+  ): Promise<{ readonly seconds: number; readonly startedMs: number; readonly answer: unknown }> {
+    const { op = 'send', argument = { path: segment.path }, onReached } = options;
     const { config } = await this.place();
     const { sender, cassandra } = this.#parts;
     const startedMs = performance.now();
-    const sent = sender.ask('send', { path: segment.path });
+    const sent = sender.ask<unknown>(op, argument);
     let failure: unknown;
     sent.catch((error: unknown) => (failure = error));
     let seen = -1;
@@ -124,8 +131,7 @@ export class Product implements Contender {
         onReached?.({ atMs, sequence });
       }
       if (sequence >= segment.lastSequence) {
-        await sent;
-        return { seconds: (atMs - startedMs) / 1000, startedMs };
+        return { seconds: (atMs - startedMs) / 1000, startedMs, answer: await sent };
       }
       if (failure) throw failure;
       for (const part of [this.#parts.worker, this.#parts.ingest, sender]) part.requireRunning();
