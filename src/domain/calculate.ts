@@ -88,7 +88,15 @@ export function calculate(
         availableAfter: available,
         frozenAfter: frozen,
       });
-      steps.push({ ...step, version, availableAfter: available, frozenAfter: frozen, chain });
+      steps.push({
+        kind: step.kind,
+        version,
+        availableChange: step.availableChange,
+        frozenChange: step.frozenChange,
+        availableAfter: available,
+        frozenAfter: frozen,
+        chain,
+      });
       balance = { available, frozen, version, lastSequence: event.sequence, chain };
     }
     current[at] = balance;

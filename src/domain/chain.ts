@@ -10,6 +10,9 @@ const GENESIS_TAG = 'settled/balance/1\n';
 const ENTRY_TAG = 'settled/entry/1\n';
 const CHAIN_BYTES = 32;
 const ENTRY_OFFSET = CHAIN_BYTES + ENTRY_TAG.length;
+/** Where the bytes of an entry are put together; nothing stays in it from one call to the next. */
+const entryBytes = Buffer.alloc(ENTRY_OFFSET + CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8);
+entryBytes.write(ENTRY_TAG, CHAIN_BYTES, 'latin1');
 
 /** What of a ledger entry goes into its chain value. */
 export interface ChainedEntry extends BalanceKey {
@@ -43,9 +46,8 @@ export function genesisChain(key: BalanceKey): Buffer {
  * after (64 each), big-endian.
  */
 export function nextChain(previous: Buffer, entry: ChainedEntry): Buffer {
-  const bytes = Buffer.allocUnsafe(ENTRY_OFFSET + CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8);
+  const bytes = entryBytes;
   previous.copy(bytes, 0, 0, CHAIN_BYTES);
-  bytes.write(ENTRY_TAG, CHAIN_BYTES, 'latin1');
   let at = ENTRY_OFFSET + entry.digest.copy(bytes, ENTRY_OFFSET, 0, CHAIN_BYTES);
   at = bytes.writeUInt8(entry.leg, at);
   at = bytes.writeUInt8(entry.step, at);

@@ -1,6 +1,6 @@
 /**
  * Rows of `ledger_entries`: one per version of a balance, append-only, written USING TIMESTAMP = version (I3) and
- * gathered by account and bucket into unlogged batches, each of which is one partition (I1a).
+ * gathered by account into unlogged batches (I1a).
  */
 import type { types } from 'cassandra-driver';
 import { entryBucket, type LedgerEntry } from '../domain/entries.ts';

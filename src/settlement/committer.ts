@@ -3,10 +3,10 @@
  * at its last version (I1). A batch is sent only after those that wrote the versions it builds on have succeeded (I4);
  * what depends on an event may share its batch. Independent batches run side by side, up to a bound.
  */
-import { balanceName } from '../domain/balance.ts';
 import type { Clock } from './clock.ts';
 import type { SettlerLimits } from './limits.ts';
-import type { BalanceWrite, SettlementStorage } from './port.ts';
+import type { HeldBalance } from './held-balance.ts';
+import type { BalanceWrite, EncodedEvent, SettlementStorage } from './port.ts';
 import { untilWritten } from './repeat.ts';
 import type { Task } from './task.ts';
 
@@ -26,7 +26,7 @@ export interface CommitCounts {
 
 interface Group {
   readonly tasks: Task[];
-  readonly balances: Map<string, BalanceWrite>;
+  readonly balances: Map<HeldBalance, BalanceWrite>;
   bytes: number;
 }
 
@@ -103,23 +103,28 @@ export class Committer {
   #fits(group: Group, task: Task): boolean {
     if (group.tasks.length === 0) return true;
     if (group.tasks.length >= this.#limits.groupEventsMax) return false;
-    const fresh = task.held.filter((held) => !group.balances.has(held.name)).length;
-    const bytes = (task.encoded?.bytes ?? 0) + fresh * this.#storage.balanceBytesMax;
+    let bytes = this.#encoded(task).bytes;
+    for (const held of task.held) if (!group.balances.has(held)) bytes += this.#storage.balanceBytesMax;
     return group.bytes + bytes <= this.#limits.groupBytesMax;
+  }
+
+  /** Its row. Encoded when its turn comes, since thousands may wait for theirs. */
+  #encoded(task: Task): EncodedEvent {
+    task.encoded ??= this.#storage.encodeEvent(task.stream, task, task.calculated, task.settledBy);
+    return task.encoded;
   }
 
   #put(group: Group, task: Task): void {
     group.tasks.push(task);
     task.inBatch = true;
-    group.bytes += task.encoded?.bytes ?? 0;
-    for (const [index, touch] of task.touches.entries()) {
-      const balance = task.after?.[index];
-      if (!balance) throw new Error(`committer: ${task.id} has no calculated balance ${balanceName(touch)}`);
-      const name = balanceName(touch);
-      if (!group.balances.has(name)) group.bytes += this.#storage.balanceBytesMax;
-      group.balances.set(name, {
-        userId: touch.userId,
-        assetId: touch.assetId,
+    group.bytes += this.#encoded(task).bytes;
+    for (const [index, held] of task.held.entries()) {
+      const balance = task.after[index];
+      if (!balance) throw new Error(`committer: ${task.id} has no calculated balance ${held.name}`);
+      if (!group.balances.has(held)) group.bytes += this.#storage.balanceBytesMax;
+      group.balances.set(held, {
+        userId: held.userId,
+        assetId: held.assetId,
         balance,
         timeMs: task.event.timeMs,
       });
@@ -129,7 +134,7 @@ export class Committer {
   async #send(group: Group): Promise<void> {
     const { tasks } = group;
     const batch = {
-      events: tasks.flatMap((task) => (task.encoded ? [task.encoded] : [])),
+      events: tasks.map((task) => this.#encoded(task)),
       balances: [...group.balances.values()],
     };
     try {
@@ -140,15 +145,22 @@ export class Committer {
       this.counts.events += tasks.length;
       this.counts.balances += batch.balances.length;
       this.counts.bytes += group.bytes;
-      for (const task of tasks) task.inBatch = false;
+      this.#end(tasks);
       this.#listener.written(tasks);
       this.#unblock(tasks);
     } catch (error) {
-      for (const task of tasks) task.inBatch = false;
+      this.#end(tasks);
       this.#listener.failed(tasks, error);
     } finally {
       this.#inFlight -= 1;
       this.#pump();
+    }
+  }
+
+  #end(tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      task.inBatch = false;
+      task.encoded = undefined;
     }
   }
 

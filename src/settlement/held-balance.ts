@@ -6,6 +6,10 @@ import { balanceName, type Balance, type BalanceKey } from '../domain/balance.ts
 import type { StoredBalance } from './port.ts';
 import type { Task } from './task.ts';
 
+/** The head moves by so few versions with one event; by more where it was read. */
+const STEPS_LOOKED_FOR_MAX = 4n;
+const NONE: readonly Task[] = [];
+
 /** One balance at hand. */
 export class HeldBalance implements BalanceKey {
   readonly userId: bigint;
@@ -19,7 +23,7 @@ export class HeldBalance implements BalanceKey {
   /** Events at hand that touch it. */
   uses = 0;
   /** Events that wait for it to reach a version. */
-  readonly #waiting = new Map<bigint, Set<Task>>();
+  readonly #waiting = new Map<bigint, Task[]>();
 
   constructor(key: BalanceKey) {
     this.userId = key.userId;
@@ -60,29 +64,48 @@ export class HeldBalance implements BalanceKey {
   /** Lets an event wait for a version. */
   wait(version: bigint, task: Task): void {
     const tasks = this.#waiting.get(version);
-    if (tasks) tasks.add(task);
-    else this.#waiting.set(version, new Set([task]));
+    if (!tasks) this.#waiting.set(version, [task]);
+    else if (!tasks.includes(task)) tasks.push(task);
   }
 
   /** An event that no longer waits. */
   unwait(version: bigint, task: Task): void {
+    if (this.#waiting.size === 0) return;
     const tasks = this.#waiting.get(version);
-    if (tasks?.delete(task) && tasks.size === 0) this.#waiting.delete(version);
+    const at = tasks?.indexOf(task) ?? -1;
+    if (!tasks || at < 0) return;
+    if (tasks.length === 1) this.#waiting.delete(version);
+    else tasks.splice(at, 1);
   }
 
-  /** Events whose version the head has reached or passed, taken out of the waiting. */
-  *reached(): Generator<Task> {
+  /**
+   * Events whose version the head has reached or passed, taken out of the waiting.
+   *
+   * @param from the head's version before; undefined where it had none. A few versions on, only those are looked for:
+   *   thousands may wait for a busy balance
+   */
+  reached(from: bigint | undefined): readonly Task[] {
     const version = this.head?.version;
-    if (version === undefined || this.#waiting.size === 0) return;
-    const exact = this.#waiting.get(version);
-    if (exact) {
-      this.#waiting.delete(version);
-      yield* exact;
+    if (version === undefined || this.#waiting.size === 0) return NONE;
+    if (from === undefined || version < from || version - from > STEPS_LOOKED_FOR_MAX)
+      return this.#takeUpTo(version);
+    let taken = NONE;
+    for (let one = from; one <= version; one += 1n) {
+      const tasks = this.#waiting.get(one);
+      if (!tasks) continue;
+      this.#waiting.delete(one);
+      taken = taken.length === 0 ? tasks : [...taken, ...tasks];
     }
+    return taken;
+  }
+
+  #takeUpTo(version: bigint): readonly Task[] {
+    const taken: Task[] = [];
     for (const [waited, tasks] of this.#waiting)
-      if (waited < version) {
+      if (waited <= version) {
         this.#waiting.delete(waited);
-        yield* tasks;
+        taken.push(...tasks);
       }
+    return taken;
   }
 }

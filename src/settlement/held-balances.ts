@@ -31,9 +31,11 @@ export class HeldBalances {
 
   /** Lets go of the balances of an event that no longer needs them. */
   release(task: Task): void {
-    for (const [index, held] of task.held.entries()) {
+    for (let index = 0; index < task.held.length; index += 1) {
+      const held = task.held[index];
       const touch = task.touches[index];
-      if (touch) held.unwait(touch.expectedVersion, task);
+      if (!held || !touch) continue;
+      held.unwait(touch.expectedVersion, task);
       held.unwait(-1n, task);
       held.uses -= 1;
       if (held.uses === 0) this.#balances.delete(held.name);
@@ -52,6 +54,6 @@ export class HeldBalances {
     this.#unread = [];
     for (const held of this.#balances.values()) held.forget();
     for (const task of underWay)
-      for (const [index, held] of task.held.entries()) held.keep(task, task.after?.[index]);
+      for (const [index, held] of task.held.entries()) held.keep(task, task.after[index]);
   }
 }

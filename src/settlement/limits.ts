@@ -32,7 +32,7 @@ export const SETTLER_LIMITS: SettlerLimits = {
   groupEventsMax: 100,
   groupBytesMax: 46 * 1024,
   batchesInFlightMax: 16,
-  entryWritesInFlightMax: 32,
+  entryWritesInFlightMax: 16,
   lookMsFirst: 50,
   lookMsMax: 1_000,
   lookEventsMax: 256,

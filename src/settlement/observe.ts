@@ -14,7 +14,10 @@ export function observeTouch(
   writeTimeNormal: boolean,
 ): ObservedTouch {
   return {
-    ...touch,
+    userId: touch.userId,
+    assetId: touch.assetId,
+    expectedVersion: touch.expectedVersion,
+    afterVersion: touch.afterVersion,
     predecessor,
     foundVersion: found.version,
     foundLastSequence: found.lastSequence,
@@ -25,9 +28,10 @@ export function observeTouch(
 /** The task's touches upon the balances in memory; undefined while one of them is not read. */
 export function observeHeld(task: Task): ObservedTouch[] | undefined {
   const touches: ObservedTouch[] = [];
-  for (const [index, touch] of task.touches.entries()) {
+  for (let index = 0; index < task.touches.length; index += 1) {
+    const touch = task.touches[index];
     const held = task.held[index];
-    if (!held?.head) return undefined;
+    if (!touch || !held?.head) return undefined;
     touches.push(observeTouch(touch, task.predecessors[index], held.head, held.writeTimeNormal));
   }
   return touches;

@@ -71,7 +71,7 @@ export interface SettlementStorage {
   readonly balanceBytesMax: number;
   /** Sends one LOGGED BATCH. */
   writeBatch(batch: SettlementBatch): Promise<WriteEnding>;
-  /** Writes entries of one account and bucket, at most `entriesPerWriteMax`, in one unlogged batch (I1a). */
+  /** Writes entries, at most `entriesPerWriteMax`, in one unlogged batch (I1a). */
   writeEntries(entries: readonly LedgerEntry[]): Promise<WriteEnding>;
   readonly entriesPerWriteMax: number;
 }

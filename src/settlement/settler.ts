@@ -7,9 +7,10 @@
 import { balanceName } from '../domain/balance.ts';
 import { calculate } from '../domain/calculate.ts';
 import { decide, type ConflictReason, type Mismatch } from '../domain/decision.ts';
-import { entriesOf } from '../domain/entries.ts';
+import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { legsOf, touchesOf } from '../domain/legs.ts';
-import { AttemptBound, type Asking } from './attempt-bound.ts';
+import { Attempt, type Asker } from './attempt.ts';
+import { AttemptBound } from './attempt-bound.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { Committer, type CommitCounts } from './committer.ts';
 import { EntryWriter } from './entry-writer.ts';
@@ -26,7 +27,7 @@ import {
   type SettleRequest,
   type SettlerPort,
 } from './settle-request.ts';
-import type { Asker, Task } from './task.ts';
+import type { Task } from './task.ts';
 
 /** What a settler is made of. */
 export interface SettlerOptions {
@@ -89,59 +90,64 @@ export class Settler implements SettlerPort {
 
   async settle(request: SettleRequest): Promise<EventOutcome[]> {
     request.signal?.throwIfAborted();
-    const askings = request.events.map((event) => this.#ask(request, event));
+    const attempt = new Attempt(request.events.length);
+    const askers = request.events.map((event, place) => this.#ask(request, event, attempt, place));
     this.#readUnread();
-    const bound = new AttemptBound(this.#clock, request.attemptMs, askings);
+    const bound = new AttemptBound(
+      this.#clock,
+      request.attemptMs,
+      () => attempt.ended,
+      () => {
+        for (const asker of askers) this.#leave(asker);
+      },
+    );
     const abort = (): void => {
-      for (const asking of askings) asking.abort(request.signal?.reason);
+      const { reason } = request.signal ?? {};
+      const error = reason instanceof Error ? reason : new Error('the attempt was cancelled');
+      for (const asker of askers) this.#abort(asker, error);
     };
     request.signal?.addEventListener('abort', abort, { once: true });
-    const outcomes = await Promise.allSettled(askings.map((asking) => asking.outcome));
-    bound.cancel();
-    request.signal?.removeEventListener('abort', abort);
-    return outcomes.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value;
-    });
+    try {
+      return await attempt.outcomes;
+    } finally {
+      bound.cancel();
+      request.signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** Joins the event's task, or makes one. */
-  #ask(request: SettleRequest, asked: RequestedEvent): Asking {
+  #ask(request: SettleRequest, asked: RequestedEvent, attempt: Attempt, place: number): Asker {
     const id = `${request.stream}/${asked.event.sequence}`;
-    let task = this.#tasks.get(id);
-    let asker: Asker | undefined;
-    const outcome = new Promise<EventOutcome>((resolve, reject) => {
-      asker = { resolve, reject };
-    });
-    if (task && !task.digest.equals(asked.digest)) {
-      const [touch] = task.touches;
-      if (touch)
-        asker?.resolve({
-          kind: 'conflict',
-          reason: 'other-content',
-          balance: { ...touch, expected: touch.expectedVersion, found: touch.expectedVersion },
-        });
-    } else {
-      task ??= this.#begin(id, request, asked);
-      if (asker) task.askers.add(asker);
-      if (asked.doubtSinceMs !== undefined)
-        task.doubtSinceMs = Math.min(task.doubtSinceMs ?? asked.doubtSinceMs, asked.doubtSinceMs);
+    const atHand = this.#tasks.get(id);
+    if (atHand && !atHand.digest.equals(asked.digest)) {
+      const [touch] = atHand.touches;
+      if (!touch) throw new Error(`settler: ${id} touches no balance`);
+      const balance = { ...touch, expected: touch.expectedVersion, found: touch.expectedVersion };
+      attempt.answer(place, { kind: 'conflict', reason: 'other-content', balance });
+      return { attempt, place, task: undefined };
     }
-    const joined = task;
-    return {
-      outcome,
-      leave: (): void => {
-        if (!asker || !joined.askers.has(asker) || joined.state !== 'waiting') return;
-        joined.askers.delete(asker);
-        asker.resolve(openOutcome(joined));
-        if (joined.askers.size === 0) this.#drop(joined);
-      },
-      abort: (reason: unknown): void => {
-        if (!asker || !joined.askers.delete(asker)) return;
-        asker.reject(reason instanceof Error ? reason : new Error('the attempt was cancelled'));
-        if (joined.askers.size === 0 && joined.state === 'waiting') this.#drop(joined);
-      },
-    };
+    const task = atHand ?? this.#begin(id, request, asked);
+    const asker: Asker = { attempt, place, task };
+    task.askers.push(asker);
+    if (asked.doubtSinceMs !== undefined)
+      task.doubtSinceMs = Math.min(task.doubtSinceMs ?? asked.doubtSinceMs, asked.doubtSinceMs);
+    return asker;
+  }
+
+  /** The attempt's time is up: an event that is not being written is handed back. */
+  #leave(asker: Asker): void {
+    const { task } = asker;
+    if (task?.state !== 'waiting' || !takeOut(task, asker)) return;
+    asker.attempt.answer(asker.place, openOutcome(task));
+    if (task.askers.length === 0) this.#drop(task);
+  }
+
+  /** The attempt is cancelled. What is being written goes on. */
+  #abort(asker: Asker, error: Error): void {
+    const { task } = asker;
+    if (!task || !takeOut(task, asker)) return;
+    asker.attempt.fail(asker.place, error);
+    if (task.askers.length === 0 && task.state === 'waiting') this.#drop(task);
   }
 
   #begin(id: string, request: SettleRequest, asked: RequestedEvent): Task {
@@ -157,15 +163,18 @@ export class Settler implements SettlerPort {
       legs,
       touches,
       held: touches.map((touch) => this.#balances.hold(touch)),
-      askers: new Set(),
+      askers: [],
       state: 'waiting',
       doubtSinceMs: undefined,
       doubt: undefined,
       lookAtMs: Number.POSITIVE_INFINITY,
       lookDelayMs: this.#limits.lookMsFirst,
       blockers: 0,
-      dependents: new Set(),
+      dependents: [],
       inBatch: false,
+      calculated: [],
+      after: [],
+      encoded: undefined,
     };
     this.#tasks.set(id, task);
     for (const held of task.held) if (!held.head) held.wait(-1n, task);
@@ -182,14 +191,12 @@ export class Settler implements SettlerPort {
 
   #answer(task: Task, outcome: EventOutcome): void {
     this.#drop(task);
-    for (const asker of task.askers) asker.resolve(outcome);
-    task.askers.clear();
+    for (const { attempt, place } of task.askers.splice(0)) attempt.answer(place, outcome);
   }
 
   #refuse(task: Task, error: Error): void {
     this.#drop(task);
-    for (const asker of task.askers) asker.reject(error);
-    task.askers.clear();
+    for (const { attempt, place } of task.askers.splice(0)) attempt.fail(place, error);
   }
 
   /** Reads the balances that are new in memory, all in one round. */
@@ -213,7 +220,7 @@ export class Settler implements SettlerPort {
 
   #refresh(held: HeldBalance, stored: StoredBalance | undefined): void {
     if (!stored || !held.refresh(stored)) return;
-    for (const task of held.reached()) this.#evaluate(task);
+    for (const task of held.reached(undefined)) this.#evaluate(task);
   }
 
   /** Evaluates an event and, in turn, all that it sets free. */
@@ -248,10 +255,9 @@ export class Settler implements SettlerPort {
       this.#calculate(task);
       return;
     }
-    for (const touch of task.touches.entries()) {
-      const held = task.held[touch[0]];
-      if (held?.head && held.head.version < touch[1].expectedVersion)
-        held.wait(touch[1].expectedVersion, task);
+    for (const [index, { expectedVersion }] of task.touches.entries()) {
+      const held = task.held[index];
+      if (held?.head && held.head.version < expectedVersion) held.wait(expectedVersion, task);
     }
     // Memory alone settles nothing: what it says of an event that is not ready is confirmed by a look.
     const ahead = decision.kind === 'conflict' || isAhead(task);
@@ -278,13 +284,13 @@ export class Settler implements SettlerPort {
       return;
     }
     task.after = result.balances;
-    task.entries = entriesOf(task.stream, task.event, result.legs);
-    task.encoded = this.#storage.encodeEvent(task.stream, task, result.legs, task.settledBy);
+    task.calculated = result.legs;
     task.state = 'calculated';
     for (const [index, held] of task.held.entries()) {
-      const writer = held.writer;
-      if (writer && !writer.dependents.has(task)) {
-        writer.dependents.add(task);
+      const { writer } = held;
+      // Two balances may have one writer: it is then its last dependent already.
+      if (writer && writer.dependents.at(-1) !== task) {
+        writer.dependents.push(task);
         task.blockers += 1;
       }
       held.writer = task;
@@ -292,7 +298,8 @@ export class Settler implements SettlerPort {
       held.writeTimeNormal = true;
     }
     this.#committer.add(task);
-    for (const held of task.held) for (const waiter of held.reached()) this.#evaluate(waiter);
+    for (const [index, held] of task.held.entries())
+      for (const waiter of held.reached(before[index]?.version)) this.#evaluate(waiter);
   }
 
   #conflict(task: Task, reason: ConflictReason, balance: Mismatch): void {
@@ -304,21 +311,20 @@ export class Settler implements SettlerPort {
       for (const held of task.held) if (held.writer === task) held.writer = undefined;
       this.#balances.release(task);
       task.state = 'written';
-      void this.#writeEntries(task, false);
+      this.#writeEntries(task, entriesOf(task.stream, task.event, task.calculated), false);
     }
   }
 
   /** Entries are acknowledged before the event is reported (I1a). */
-  async #writeEntries(task: Task, duplicate: boolean): Promise<void> {
-    try {
-      await this.#entryWriter.write(task.entries ?? []);
-      this.#answer(task, { kind: 'settled', duplicate });
-    } catch (error) {
-      this.#refuse(
-        task,
-        new StorageUnavailableError(`writing the ledger entries of ${task.id} failed`, error),
-      );
-    }
+  #writeEntries(task: Task, entries: readonly LedgerEntry[], duplicate: boolean): void {
+    this.#entryWriter.write(entries, (error) => {
+      if (error === undefined) this.#answer(task, { kind: 'settled', duplicate });
+      else
+        this.#refuse(
+          task,
+          new StorageUnavailableError(`writing the ledger entries of ${task.id} failed`, error),
+        );
+    });
   }
 
   /**
@@ -369,8 +375,11 @@ export class Settler implements SettlerPort {
     switch (decision.kind) {
       case 'settled':
         task.state = 'written';
-        task.entries = task.event.sequence <= look.watermark ? [] : (look.row?.entries ?? []);
-        void this.#writeEntries(task, true);
+        this.#writeEntries(
+          task,
+          task.event.sequence <= look.watermark ? [] : (look.row?.entries ?? []),
+          true,
+        );
         break;
       case 'conflict':
         this.#conflict(task, decision.reason, decision.balance);
@@ -386,6 +395,13 @@ export class Settler implements SettlerPort {
     if (decision.kind === 'settled') this.#balances.release(task);
     if (decision.kind === 'ready') this.#evaluate(task);
   }
+}
+
+/** False where the asker has its answer already. */
+function takeOut(task: Task, asker: Asker): boolean {
+  const at = task.askers.indexOf(asker);
+  if (at >= 0) task.askers.splice(at, 1);
+  return at >= 0;
 }
 
 /** What is known of an event that an attempt leaves unsettled. */

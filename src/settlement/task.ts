@@ -3,19 +3,13 @@
  * already is joined, never started twice.
  */
 import type { Balance } from '../domain/balance.ts';
+import type { CalculatedLeg } from '../domain/calculate.ts';
 import type { Mismatch } from '../domain/decision.ts';
-import type { LedgerEntry } from '../domain/entries.ts';
 import type { SettlementEvent } from '../domain/event.ts';
 import type { Leg, Touch } from '../domain/legs.ts';
+import type { Asker } from './attempt.ts';
 import type { HeldBalance } from './held-balance.ts';
 import type { EncodedEvent } from './port.ts';
-import type { EventOutcome } from './settle-request.ts';
-
-/** Somebody who waits for an event's outcome. */
-export interface Asker {
-  resolve(outcome: EventOutcome): void;
-  reject(error: Error): void;
-}
 
 /**
  * Where an event is:
@@ -38,7 +32,8 @@ export interface Task {
   readonly touches: readonly Touch[];
   /** In the order of `touches`. */
   readonly held: readonly HeldBalance[];
-  readonly askers: Set<Asker>;
+  /** Whoever asks for it: mostly one. */
+  askers: Asker[];
   state: TaskState;
   /** When a read first found it in doubt. */
   doubtSinceMs: number | undefined;
@@ -46,13 +41,14 @@ export interface Task {
   /** When the database is to be looked at again for it, and how long it then waits. */
   lookAtMs: number;
   lookDelayMs: number;
-  /** Once calculated: its row, the balances after (in the order of `touches`), its entries. */
-  encoded?: EncodedEvent;
-  after?: readonly Balance[];
-  entries?: readonly LedgerEntry[];
+  /** Once calculated: its legs, and the balances after in the order of `touches`. */
+  calculated: readonly CalculatedLeg[];
+  after: readonly Balance[];
+  /** Its row, while it is in a batch. */
+  encoded: EncodedEvent | undefined;
   /** Events whose batches must be acknowledged before this one's is sent (I4); those that wait for this one. */
   blockers: number;
-  readonly dependents: Set<Task>;
+  readonly dependents: Task[];
   /** True from being taken into a batch until that batch has ended. */
   inBatch: boolean;
 }

@@ -69,8 +69,14 @@ describe('the legs cell', () => {
       expect(() => decodeLegs(changed, event)).toThrow(/legs of trade with sequence 9 do not fit the event/);
     };
     refused(encodeLegs(legs.slice(1)));
-    refused(cell.replace('"user":"1001"', '"user":"1003"'));
-    refused(cell.replace('"step":"refund"', '"step":"spend"'));
+    const [version, before, spend, refund] = (JSON.parse(cell) as unknown[][])[0]!;
+    const withFirst = (...leg: unknown[]): string =>
+      JSON.stringify([leg, ...(JSON.parse(cell) as unknown[]).slice(1)]);
+    refused(withFirst(version, before, spend));
+    refused(withFirst(Number(version), before, spend, refund));
+    refused(withFirst(version, String(before).slice(1), spend, refund));
+    refused(withFirst(version, before, spend, null));
+    refused(withFirst(version, before, spend, (refund as unknown[]).slice(1)));
     refused(encodeLegs([{ ...legs[0]!, steps: legs[0]!.steps.slice(1) }, ...legs.slice(1)]));
     refused('{}');
   });

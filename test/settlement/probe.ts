@@ -114,8 +114,10 @@ export class Probe implements SettlementStorage {
   }
 
   async writeEntries(entries: readonly LedgerEntry[]): Promise<WriteEnding> {
-    const accounts = new Set(entries.map((entry) => `${balanceName(entry)}/${entry.version / 10_000n}`));
-    if (accounts.size !== 1) this.faults.push(`entries of ${[...accounts].join(' and ')} in one batch`);
+    const names = entries.map((entry) => balanceName(entry));
+    const runs = names.filter((name, at) => name !== names[at - 1]);
+    if (runs.length !== new Set(names).size)
+      this.faults.push(`entries of an account are not gathered: ${runs.join(', ')}`);
     if (entries.length > this.entriesPerWriteMax) this.faults.push(`${entries.length} entries in one batch`);
     const carryOut = (): Promise<WriteEnding> => this.#inner.writeEntries(entries);
     const ending = await (this.interference.writeEntries?.(carryOut, entries) ?? carryOut());
