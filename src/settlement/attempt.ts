@@ -25,7 +25,7 @@ export class Attempt {
 
   constructor(events: number) {
     this.#events = events;
-    this.#outcomes = new Array<EventOutcome>(events);
+    this.#outcomes = Array.from<EventOutcome>({ length: events });
     this.outcomes = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
