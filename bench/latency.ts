@@ -9,7 +9,7 @@ import type { Config } from '../src/config/index.ts';
 import type { Progress } from '../src/stack/index.ts';
 import { partitionWorkflowId } from '../src/workflows/contract.ts';
 import type { Product } from './contenders/product.ts';
-import { makePlace } from './place.ts';
+import type { Places } from './place.ts';
 import type { Children } from './process/children.ts';
 import { warmUp, type Stand } from './rounds.ts';
 import { quantile, significant } from './statistics.ts';
@@ -41,7 +41,7 @@ export interface LatencyReport {
 /** What it needs. */
 export interface LatencyOptions {
   readonly product: Stand;
-  readonly home: string;
+  readonly places: Places;
   readonly children: Children;
   readonly progress: Progress;
   /** The product's median rate, where rounds measured it. */
@@ -53,7 +53,6 @@ export interface LatencyOptions {
   readonly loadSeconds: number;
 }
 
-const IDLE_WORKFLOW = 'bench-idle';
 const WARM_SAMPLES = 20;
 const SAMPLE_EVERY_MS = 100;
 /** What is left of a load before it is measured: the first moments are not yet steady. */
@@ -64,7 +63,7 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
   const { product: stand, progress } = options;
   const product = stand.contender as Product;
   const place = await product.place();
-  const noopPlace = await makePlace(options.home, 'noop');
+  const noopPlace = await options.places.make('noop');
   const step = progress.step('Latency');
   await product.start('process/probe.ts');
   const noop = await options.children.part('process/noop-worker.ts', noopPlace.env, 'noop-worker');
@@ -72,9 +71,9 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
     await warmUp(stand, options.warmSeconds);
     const topRate = options.topRate ?? stand.rate ?? 1;
     const kind = await activityKindOf(place.config);
-    await startIdle(noopPlace.config);
+    const workflowId = await startIdle(noopPlace.config);
     const lone = async (samples: number): Promise<{ tradesMs: number[]; updatesMs: number[] }> =>
-      run(stand, samples, 'lone', { workflowId: IDLE_WORKFLOW, kind });
+      run(stand, samples, 'lone', { workflowId, kind });
     const load = async (share: number): Promise<LatencyFigure> => {
       await sleep(QUIET_MS);
       const rate = share * topRate;
@@ -133,11 +132,14 @@ async function activityKindOf(config: Config): Promise<ActivityKind> {
   }
 }
 
-async function startIdle(config: Config): Promise<void> {
+/** Starts the workflow that waits for Updates; resolves with its id. */
+async function startIdle(config: Config): Promise<string> {
   const client = await temporalClient(config);
   try {
     const { taskQueue } = config.temporal;
-    await client.workflow.start('idle', { workflowId: IDLE_WORKFLOW, taskQueue });
+    const workflowId = `${config.stream.name}-idle`;
+    await client.workflow.start('idle', { workflowId, taskQueue });
+    return workflowId;
   } finally {
     await client.connection.close();
   }

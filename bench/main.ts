@@ -14,6 +14,7 @@ import { contendersOf, productOf, warmingContender } from './contenders/index.ts
 import { measureLatency, type LatencyReport } from './latency.ts';
 import { originNow } from './machine.ts';
 import { parseShares, planOf, type Flags, type Plan, type Share } from './options.ts';
+import { Places } from './place.ts';
 import { Children } from './process/children.ts';
 import { reportOf, type BenchReport } from './report.ts';
 import { runRounds, Stand, verifyAll, warmServers } from './rounds.ts';
@@ -43,9 +44,10 @@ async function bench(flags: Flags): Promise<void> {
   try {
     const config = loadConfig(process.env);
     const stack = await startTemporaryStack({ ...stackOptions(config), progress, signal: abort.signal });
+    const { home } = stack;
+    const places = new Places(home);
     try {
-      const { home } = stack;
-      const around = { home, folder, children, progress, signal: abort.signal, startedMs };
+      const around = { home, places, folder, children, progress, signal: abort.signal, startedMs };
       const isOk =
         flags.soak === undefined ? await compare(flags, around) : await soakOf(flags.soak, flags, around);
       if (!isOk) {
@@ -54,6 +56,8 @@ async function bench(flags: Flags): Promise<void> {
       }
     } finally {
       await children.killAll();
+      if (!stack.started.cassandra) await places.dropKeyspaces();
+      if (!stack.started.temporal) await places.endWorkflows();
       await stack.stop();
     }
   } catch (error) {
@@ -72,6 +76,7 @@ async function bench(flags: Flags): Promise<void> {
 /** What a run has at hand. */
 interface Surroundings {
   readonly home: string;
+  readonly places: Places;
   readonly folder: string;
   readonly children: Children;
   readonly progress: ReturnType<typeof progressFor>;

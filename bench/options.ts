@@ -35,6 +35,10 @@ const LETTERS: Readonly<Record<string, readonly Share[]>> = {
 /** A quick run leaves out the settler alone and the latency. */
 const QUICK = ['a', 'b', 'c', 'e', 'f'];
 
+const TRADES_MIN = 20;
+/** The product is under full load only while an ingest has as much in flight as it may: twice that is the least. */
+const FULL_LOAD_TRADES_MIN = 20_000;
+
 /** A run, decided. */
 export interface Plan {
   readonly mode: 'full' | 'quick';
@@ -45,6 +49,8 @@ export interface Plan {
   /** Length of warm-ups and measured segments. */
   warmSeconds(name: ContenderName): number;
   measuredSeconds(name: ContenderName): number;
+  /** Trades of a measured segment at least. */
+  tradesMin(name: ContenderName): number;
   /** Lone trades, and lone Updates; length of each part under load. */
   readonly latencySamples: number;
   readonly loadSeconds: number;
@@ -80,6 +86,7 @@ export function planOf(flags: Flags): Plan {
     manyUsers: flags.manyUsers,
     warmSeconds: () => (seconds === undefined ? (quick ? 1.5 : 3) : seconds / 3),
     measuredSeconds: (name) => seconds ?? (quick ? (isProduct(name) ? 4 : 3) : isProduct(name) ? 8 : 5),
+    tradesMin: (name) => (seconds === undefined && isProduct(name) ? FULL_LOAD_TRADES_MIN : TRADES_MIN),
     latencySamples: seconds === undefined ? (quick ? 200 : 300) : Math.ceil(seconds * 50),
     loadSeconds: seconds ?? (quick ? 10 : 20),
     serverWarmSeconds: flags.serverWarm ?? (seconds === undefined ? (quick ? 10 : 20) : 2 * seconds),

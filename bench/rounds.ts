@@ -19,6 +19,8 @@ export interface RoundsOptions {
   /** Of a warm-up, and of a measured segment. */
   readonly warmSeconds: (name: ContenderName) => number;
   readonly measuredSeconds: (name: ContenderName) => number;
+  /** Trades of a measured segment at least. */
+  readonly tradesMin: (name: ContenderName) => number;
   readonly home: string;
   /** For segments and oracles. */
   readonly folder: string;
@@ -34,7 +36,7 @@ export interface RoundsOutcome {
   readonly failures: ReadonlyMap<ContenderName, string>;
 }
 
-const TRADES_MIN = 20;
+const WARM_TRADES_MIN = 20;
 
 /** A contender with its market and what is known of its speed. */
 export class Stand {
@@ -66,8 +68,8 @@ export class Stand {
   }
 
   /** So many trades as it should settle in so many seconds. */
-  tradesFor(seconds: number): Segment {
-    return this.trades(Math.max(TRADES_MIN, Math.round((this.rate ?? 0) * seconds)));
+  tradesFor(seconds: number, tradesMin = WARM_TRADES_MIN): Segment {
+    return this.trades(Math.max(tradesMin, Math.round((this.rate ?? 0) * seconds)));
   }
 
   #path(): string {
@@ -132,7 +134,7 @@ async function measure(stand: Stand, round: number, options: RoundsOptions): Pro
   try {
     await contender.start();
     await warmUp(stand, options.warmSeconds(name));
-    const segment = stand.tradesFor(options.measuredSeconds(name));
+    const segment = stand.tradesFor(options.measuredSeconds(name), options.tradesMin(name));
     await contender.prepare?.(segment, true);
     const meter = new UsageMeter({ ...contender.pids(), ...serverPids(options.home), bench: process.pid });
     let seconds: number;

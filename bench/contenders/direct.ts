@@ -5,7 +5,7 @@
 import { connect } from '../../src/ledger/connection.ts';
 import { ledgerOptions } from '../../src/cli/ledger-options.ts';
 import type { Calibration, Contender, ContenderName, Verification } from '../contender.ts';
-import { makePlace, type Place } from '../place.ts';
+import type { Place, Places } from '../place.ts';
 import type { Children, Part } from '../process/children.ts';
 import type { Pids } from '../process/usage.ts';
 import type { Market, MarketOptions } from '../stream/market.ts';
@@ -32,22 +32,22 @@ export class DirectContender implements Contender {
   readonly market: MarketOptions;
   readonly #kind: DirectKind;
   readonly #children: Children;
-  readonly #home: string;
+  readonly #places: Places;
   #place: Place | undefined;
   #part: Part | undefined;
 
-  constructor(kind: DirectKind, market: MarketOptions, children: Children, home: string) {
+  constructor(kind: DirectKind, market: MarketOptions, children: Children, places: Places) {
     this.name = kind.name;
     this.firstTrades = kind.firstTrades;
     this.market = market;
     this.#kind = kind;
     this.#children = children;
-    this.#home = home;
+    this.#places = places;
   }
 
   async start(): Promise<void> {
     const { program, execArgv, place = this.name.toLowerCase() } = this.#kind;
-    this.#place ??= await makePlace(this.#home, place);
+    this.#place ??= await this.#places.make(place);
     this.#part = await this.#children.part(program, this.#place.env, place, execArgv);
   }
 
@@ -111,11 +111,11 @@ export class SweptContender extends DirectContender {
     kind: DirectKind,
     market: MarketOptions,
     children: Children,
-    home: string,
+    places: Places,
     sweep: Sweep,
     trades: number,
   ) {
-    super(kind, market, children, home);
+    super(kind, market, children, places);
     this.#sweep = sweep;
     this.#trades = trades;
     this.#settings = Object.fromEntries(Object.entries(sweep).map(([key, [first]]) => [key, first]));

@@ -1,6 +1,7 @@
 /** The contenders of a plan, in the order of the report. */
 import type { Contender, ContenderName } from '../contender.ts';
 import type { Plan } from '../options.ts';
+import type { Places } from '../place.ts';
 import type { Children } from '../process/children.ts';
 import type { MarketOptions } from '../stream/market.ts';
 import { DirectContender, SweptContender, type DirectKind, type Sweep } from './direct.ts';
@@ -9,7 +10,7 @@ import { Product } from './product.ts';
 /** What contenders are given. */
 export interface ContendersOptions {
   readonly children: Children;
-  readonly home: string;
+  readonly places: Places;
   /** Where CPU profiles of the product go, if any are wanted. */
   readonly cpuProf?: string | undefined;
 }
@@ -34,35 +35,35 @@ const SETTLER: DirectKind = {
 };
 
 /** What makes the servers' code compile before the first round: the settler, in a place that nobody looks at. */
-export function warmingContender(plan: Plan, { children, home }: ContendersOptions): Contender {
+export function warmingContender(plan: Plan, { children, places }: ContendersOptions): Contender {
   const market: MarketOptions = { users: plan.users, shape: 'uniform', seed: SEED };
-  return new DirectContender({ ...SETTLER, place: 'warming' }, market, children, home);
+  return new DirectContender({ ...SETTLER, place: 'warming' }, market, children, places);
 }
 
 /** The whole product over the plan's usual market. */
-export function productOf(plan: Plan, { children, home, cpuProf }: ContendersOptions): Product {
+export function productOf(plan: Plan, { children, places, cpuProf }: ContendersOptions): Product {
   const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
   return new Product(
     'product',
     { users: plan.users, shape: 'uniform', seed: SEED },
-    { children, home, execArgv },
+    { children, places, execArgv },
   );
 }
 
 /** Makes those contenders that the plan names. */
 export function contendersOf(plan: Plan, options: ContendersOptions): Contender[] {
-  const { children, home, cpuProf } = options;
+  const { children, places, cpuProf } = options;
   const uniform: MarketOptions = { users: plan.users, shape: 'uniform', seed: SEED };
   const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`];
   const product = (name: ContenderName, market: MarketOptions): Contender =>
-    new Product(name, market, { children, home, execArgv });
+    new Product(name, market, { children, places, execArgv });
   const makers: Readonly<Partial<Record<ContenderName, () => Contender>>> = {
     classicLoop: () =>
       new DirectContender(
         { name: 'classicLoop', program: 'process/classic-loop.ts', firstTrades: 200, verified: 'trades' },
         uniform,
         children,
-        home,
+        places,
       ),
     workflowPerTrade: () =>
       new SweptContender(
@@ -74,7 +75,7 @@ export function contendersOf(plan: Plan, options: ContendersOptions): Contender[
         },
         uniform,
         children,
-        home,
+        places,
         WORKFLOW_SWEEP,
         plan.workflowSweepTrades,
       ),
@@ -90,11 +91,11 @@ export function contendersOf(plan: Plan, options: ContendersOptions): Contender[
         },
         uniform,
         children,
-        home,
+        places,
         CEILING_SWEEP,
         plan.sweepTrades,
       ),
-    settler: () => new DirectContender(SETTLER, uniform, children, home),
+    settler: () => new DirectContender(SETTLER, uniform, children, places),
     product: () => productOf(plan, options),
     productManyUsers: () =>
       product('productManyUsers', { users: plan.manyUsers, shape: 'uniform', seed: SEED, split: true }),

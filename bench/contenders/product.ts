@@ -9,7 +9,7 @@ import { connect } from '../../src/ledger/connection.ts';
 import { readWatermark } from '../../src/ledger/streams.ts';
 import type { Contender, ContenderName, HistoryUse, Verification } from '../contender.ts';
 import { HistoryMeter } from '../history.ts';
-import { makePlace, type Place } from '../place.ts';
+import type { Place, Places } from '../place.ts';
 import { ChildFailedError, type Children, type Part } from '../process/children.ts';
 import type { Pids } from '../process/usage.ts';
 import type { Market, MarketOptions } from '../stream/market.ts';
@@ -23,7 +23,7 @@ const STUCK_MS_MAX = 60_000;
 /** What the product's contenders share. */
 export interface ProductOptions {
   readonly children: Children;
-  readonly home: string;
+  readonly places: Places;
   /** Flags of Node for worker and ingest, to profile them. */
   readonly execArgv?: readonly string[];
 }
@@ -59,7 +59,7 @@ export class Product implements Contender {
   }
 
   async place(): Promise<Place> {
-    return (this.#place ??= await makePlace(this.#options.home, this.name.toLowerCase()));
+    return (this.#place ??= await this.#options.places.make(this.name.toLowerCase()));
   }
 
   /** @param sender the program in the engine's place; it answers what {@link follow} asks */
