@@ -19,8 +19,10 @@ const SEED = 20_260;
 
 /** How the ceiling's rows are cut (process/write-ceiling.ts). */
 const CEILING_SWEEP: Sweep = {
-  groupEvents: [10, 5, 20],
-  inFlight: [32, 16, 64],
+  groupEvents: [20, 10, 40],
+  inFlight: [16, 8, 32, 64],
+  entriesPerWrite: [50, 25, 100],
+  packed: [1, 0],
   windowEvents: [10_000, 2_500, 40_000],
 };
 

@@ -24,6 +24,10 @@ export interface CeilingSettings {
   readonly inFlight: number;
   /** Events whose entries are gathered together. */
   readonly windowEvents: number;
+  /** Entries in an unlogged batch, at most. */
+  readonly entriesPerWrite: number;
+  /** 1 where a batch may hold the entries of several accounts, 0 where each is one account's. */
+  readonly packed: number;
 }
 
 /** A batch, ready to be sent. */
@@ -57,7 +61,7 @@ async function prepared(events: readonly RequestedEvent[], settings: CeilingSett
   const balances = await balancesOf(events);
   const made: Write[] = [];
   for (let at = 0; at < events.length; at += settings.windowEvents)
-    addWindow(made, events.slice(at, at + settings.windowEvents), balances, settings.groupEvents);
+    addWindow(made, events.slice(at, at + settings.windowEvents), balances, settings);
   return made;
 }
 
@@ -74,8 +78,9 @@ function addWindow(
   made: Write[],
   events: readonly RequestedEvent[],
   balances: Map<string, Balance>,
-  groupEvents: number,
+  settings: CeilingSettings,
 ): void {
+  const { groupEvents } = settings;
   const accounts = new Map<string, Statement[]>();
   let rows: Statement[] = [];
   let changed = new Map<string, Statement>();
@@ -117,9 +122,21 @@ function addWindow(
     }
   }
   flush();
-  for (const entries of accounts.values())
-    for (let at = 0; at < entries.length; at += storage.entriesPerWriteMax)
-      made.push(writeOf(entries.slice(at, at + storage.entriesPerWriteMax), false));
+  made.push(...entryWrites([...accounts.values()], settings));
+}
+
+/** Cuts entries into batches: by account, or account after account. */
+function entryWrites(
+  accounts: readonly Statement[][],
+  { packed, entriesPerWrite }: CeilingSettings,
+): Write[] {
+  const lists = packed === 1 ? [accounts.flat()] : accounts;
+  return lists.flatMap((entries) => {
+    const count = Math.ceil(entries.length / entriesPerWrite);
+    return Array.from({ length: count }, (_, index) =>
+      writeOf(entries.slice(index * entriesPerWrite, (index + 1) * entriesPerWrite), false),
+    );
+  });
 }
 
 function writeOf(statements: readonly Statement[], logged: boolean): Write {
