@@ -16,7 +16,13 @@ import type { Market, MarketOptions } from '../stream/market.ts';
 import type { Segment } from '../stream/segment.ts';
 import { verifyByAudit } from '../verify.ts';
 
+/** How often the watermark is read: seldom at first, often when the end is near. */
+const POLL_MS_EARLY = 100;
 const POLL_MS = 20;
+/** The end is near from this share of a segment on. */
+const NEAR = 0.6;
+/** A segment of fewer messages is soon over. */
+const FEW_MESSAGES = 1_000;
 /** Without any advance of the watermark for so long the run counts as stuck. */
 const STUCK_MS_MAX = 60_000;
 
@@ -122,7 +128,8 @@ export class Product implements Contender {
     let seen = -1;
     let newsMs = startedMs;
     for (;;) {
-      await sleep(POLL_MS);
+      const isNear = seen >= segment.lastSequence - (1 - NEAR) * segment.messages;
+      await sleep(isNear || segment.messages < FEW_MESSAGES ? POLL_MS : POLL_MS_EARLY);
       const sequence = Number(await readWatermark(cassandra, config.stream.name));
       const atMs = performance.now();
       if (sequence > seen) {
