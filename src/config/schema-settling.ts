@@ -67,13 +67,13 @@ export const ingest = z.object({
     1_000_000,
     10_000,
   ),
-  chunkEventsMax: count('SETTLED_INGEST_CHUNK_EVENTS_MAX', 'Events in one Update, at most.', 1, 5_000, 500),
+  chunkEventsMax: count('SETTLED_INGEST_CHUNK_EVENTS_MAX', 'Events in one Update, at most.', 1, 5_000, 1_000),
   chunkBytesMax: size(
     'SETTLED_INGEST_CHUNK_BYTES_MAX',
     "Bytes of one Update's payload, at most. Temporal warns above 512 KiB and fails above 2 MiB.",
     16 * KIB,
     500 * KIB,
-    200 * KIB,
+    300 * KIB,
   ),
   receiveHighWaterMark: count(
     'SETTLED_INGEST_RECEIVE_HIGH_WATER_MARK',
@@ -105,7 +105,7 @@ export const settlement = z.object({
     'LOGGED BATCHes that a worker has under way at once, at most.',
     1,
     1_024,
-    16,
+    8,
   ),
   readsInFlightMax: count(
     'SETTLED_SETTLEMENT_READS_IN_FLIGHT_MAX',

@@ -63,83 +63,110 @@ export function parseRow(kind: 'trade' | 'ledger', row: string): RoutedEvent {
   return kind === 'trade' ? parseTrade(row) : parseLedger(row);
 }
 
-function cells(row: string, columns: string): (column: string) => string {
-  const names = columns.split(' ');
-  const values = row.split(' ');
-  if (values.length !== names.length)
-    throw new RangeError(`chunk row has ${values.length} columns instead of ${names.length}: "${row}"`);
-  return (column) => values[names.indexOf(column)] ?? '';
+/** Where each column stands. */
+function placesOf(columns: string): ReadonlyMap<string, number> {
+  return new Map(columns.split(' ').map((name, place) => [name, place]));
+}
+
+const TRADE_PLACES = placesOf(TRADE_COLUMNS);
+const LEDGER_PLACES = placesOf(LEDGER_COLUMNS);
+
+/** A row taken apart. A fault is put into words only when there is one: rows come by the million. */
+class Cells {
+  readonly #row: string;
+  readonly #places: ReadonlyMap<string, number>;
+  readonly #values: readonly string[];
+
+  constructor(row: string, places: ReadonlyMap<string, number>) {
+    this.#row = row;
+    this.#places = places;
+    this.#values = row.split(' ');
+    if (this.#values.length !== places.size)
+      throw new RangeError(
+        `chunk row has ${this.#values.length} columns instead of ${places.size}: "${row}"`,
+      );
+  }
+
+  text(column: string): string {
+    return this.#values[this.#places.get(column) ?? -1] ?? '';
+  }
+
+  int(column: string, text = this.text(column)): bigint {
+    try {
+      return parseUint63(text, column);
+    } catch {
+      // Said again with the row, which shows where the fault stands.
+      return parseUint63(text, `${column} of row "${this.#row}"`);
+    }
+  }
+
+  /** An integer that a `number` holds exactly. */
+  within(column: string, max: number, text = this.text(column)): number {
+    const value = this.int(column, text);
+    if (value <= BigInt(max)) return Number(value);
+    throw new RangeError(`${column} of row "${this.#row}": "${text}" is above ${max}`);
+  }
+
+  time(): { timeMs: number; stamped: boolean } {
+    const text = this.text('time');
+    const stamped = text.endsWith('*');
+    return { timeMs: this.within('time', TIME_MS_MAX, stamped ? text.slice(0, -1) : text), stamped };
+  }
+
+  predecessors(): readonly (bigint | undefined)[] {
+    const text = this.text('predecessors');
+    if (text === '-') return [];
+    return text.split(',').map((one) => (one === '-' ? undefined : this.int('predecessors', one)));
+  }
 }
 
 function parseTrade(row: string): RoutedEvent {
-  const cell = cells(row, TRADE_COLUMNS);
-  const int = (column: string): bigint => parseUint63(cell(column), `${column} of row "${row}"`);
+  const cells = new Cells(row, TRADE_PLACES);
   const event: Trade = {
     kind: 'trade',
-    sequence: int('sequence'),
-    tradeId: int('trade'),
-    buyOrderId: int('buy_order'),
-    sellOrderId: int('sell_order'),
-    buyerUserId: int('buyer'),
-    sellerUserId: int('seller'),
-    price: int('price'),
-    quantity: int('quantity'),
-    baseAsset: parseWithin(cell('base'), ASSET_MAX, `base of row "${row}"`),
-    quoteAsset: parseWithin(cell('quote'), ASSET_MAX, `quote of row "${row}"`),
-    buyerRefund: int('buyer_refund'),
-    sellerRefund: int('seller_refund'),
-    matchSeq: int('match_seq'),
-    outputSequence: int('output_sequence'),
-    ...parseTime(cell('time'), row),
-    buyerQuoteVersion: int('buyer_quote_version'),
-    buyerBaseVersion: int('buyer_base_version'),
-    sellerBaseVersion: int('seller_base_version'),
-    sellerQuoteVersion: int('seller_quote_version'),
-    quoteAmount: int('quote_amount'),
+    sequence: cells.int('sequence'),
+    tradeId: cells.int('trade'),
+    buyOrderId: cells.int('buy_order'),
+    sellOrderId: cells.int('sell_order'),
+    buyerUserId: cells.int('buyer'),
+    sellerUserId: cells.int('seller'),
+    price: cells.int('price'),
+    quantity: cells.int('quantity'),
+    baseAsset: cells.within('base', ASSET_MAX),
+    quoteAsset: cells.within('quote', ASSET_MAX),
+    buyerRefund: cells.int('buyer_refund'),
+    sellerRefund: cells.int('seller_refund'),
+    matchSeq: cells.int('match_seq'),
+    outputSequence: cells.int('output_sequence'),
+    ...cells.time(),
+    buyerQuoteVersion: cells.int('buyer_quote_version'),
+    buyerBaseVersion: cells.int('buyer_base_version'),
+    sellerBaseVersion: cells.int('seller_base_version'),
+    sellerQuoteVersion: cells.int('seller_quote_version'),
+    quoteAmount: cells.int('quote_amount'),
   };
-  return { event, predecessors: parsePredecessors(cell('predecessors'), row) };
+  return { event, predecessors: cells.predecessors() };
 }
 
 const LEDGER_KINDS: readonly string[] = ['deposit', 'withdraw', 'lock', 'unlock'] satisfies LedgerKind[];
 
 function parseLedger(row: string): RoutedEvent {
-  const cell = cells(row, LEDGER_COLUMNS);
-  const int = (column: string): bigint => parseUint63(cell(column), `${column} of row "${row}"`);
-  const kind = cell('kind');
+  const cells = new Cells(row, LEDGER_PLACES);
+  const kind = cells.text('kind');
   if (!LEDGER_KINDS.includes(kind)) throw new RangeError(`"${kind}" is no ledger event: "${row}"`);
-  const version = cell('version');
+  const version = cells.text('version');
   const assigned = version.endsWith('*');
   const event: LedgerEvent = {
     kind: kind as LedgerKind,
-    sequence: int('sequence'),
-    userId: int('user'),
-    sequenceId: int('sequence_id'),
-    amount: int('amount'),
-    currency: parseWithin(cell('asset'), ASSET_MAX, `asset of row "${row}"`),
-    relatedId: int('related_id'),
-    ...parseTime(cell('time'), row),
-    version: parseUint63(assigned ? version.slice(0, -1) : version, `version of row "${row}"`),
+    sequence: cells.int('sequence'),
+    userId: cells.int('user'),
+    sequenceId: cells.int('sequence_id'),
+    amount: cells.int('amount'),
+    currency: cells.within('asset', ASSET_MAX),
+    relatedId: cells.int('related_id'),
+    ...cells.time(),
+    version: cells.int('version', assigned ? version.slice(0, -1) : version),
     versionStated: !assigned,
   };
-  return { event, predecessors: parsePredecessors(cell('predecessors'), row) };
-}
-
-function parseTime(text: string, row: string): { timeMs: number; stamped: boolean } {
-  const stamped = text.endsWith('*');
-  const timeMs = parseWithin(stamped ? text.slice(0, -1) : text, TIME_MS_MAX, `time of row "${row}"`);
-  return { timeMs, stamped };
-}
-
-/** Reads an integer that a `number` holds exactly. */
-function parseWithin(text: string, max: number, what: string): number {
-  const value = parseUint63(text, what);
-  if (value <= BigInt(max)) return Number(value);
-  throw new RangeError(`${what}: "${text}" is above ${max}`);
-}
-
-function parsePredecessors(text: string, row: string): readonly (bigint | undefined)[] {
-  if (text === '-') return [];
-  return text
-    .split(',')
-    .map((one) => (one === '-' ? undefined : parseUint63(one, `predecessors of row "${row}"`)));
+  return { event, predecessors: cells.predecessors() };
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logging/index.ts';
 import { UPDATES_IN_FLIGHT_MAX, type Halt, type PartitionLimits } from '../workflows/contract.ts';
 import { PartitionLane, type ChunkBounds, type LaneEvent } from './partition-lane.ts';
+import { Rounds } from './rounds.ts';
 import type { StreamStopped } from './stop.ts';
 import { UpdateSender } from './update-sender.ts';
 
@@ -37,6 +38,7 @@ export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #sender: UpdateSender;
   readonly #lanes: readonly PartitionLane[];
+  readonly #rounds: Rounds;
   readonly #halted = new Map<number, Halt>();
 
   constructor(options: DispatchOptions) {
@@ -55,6 +57,10 @@ export class Dispatch {
       },
     });
     this.#lanes = Array.from({ length: options.partitions }, (_, partition) => this.#lane(partition));
+    this.#rounds = new Rounds({
+      cut: () => this.#lanes.flatMap((lane) => lane.cut()),
+      pause: (ms) => sleep(ms, undefined, { ref: false }),
+    });
   }
 
   /** Partitions that wait for a person. */
@@ -65,6 +71,7 @@ export class Dispatch {
   /** Takes the next events of the stream. */
   push(events: readonly Routed[]): void {
     for (const { partition, event } of events) this.#lanes[partition]?.push(event);
+    this.#rounds.wake();
   }
 
   /** Sends nothing more. */
@@ -92,6 +99,9 @@ export class Dispatch {
         log.warn({ partition, problem }, 'the storage did not answer the worker; sending again');
       },
       untilResumed: (halt) => this.#sender.untilResumed(stream, partition, halt),
+      free: () => {
+        this.#rounds.wake();
+      },
       pause: (ms) => sleep(ms),
     });
   }

@@ -1,9 +1,13 @@
 /**
  * Writes lines of the stream log for one lease. The lease is looked at after the lines are acknowledged, so that none of
- * a former ingest goes on (I1b); one look serves all writes that were acknowledged before it began.
+ * a former ingest goes on (I1b); one look serves all writes that were acknowledged before it began. Under load looks
+ * keep a distance, since each is a lightweight transaction's read.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamLine } from '../ledger/stream-log.ts';
 import { StreamStopped } from './stop.ts';
+
+const LOOK_MS_MIN = 20;
 
 /** What a writer needs of the database. */
 export interface LineWriterOptions {
@@ -11,6 +15,8 @@ export interface LineWriterOptions {
   writeLines(lines: readonly StreamLine[]): Promise<void>;
   /** The newest lease of the stream, linearizable. */
   readLease(): Promise<bigint>;
+  /** Least time between the beginnings of two looks, ms. @default 20 */
+  readonly lookMsMin?: number;
 }
 
 /** Writes lines while the lease is ours. */
@@ -19,6 +25,7 @@ export class LineWriter {
   /** The look that has not begun yet: it begins when the one before it ends. */
   #next: Promise<bigint> | undefined;
   #current: Promise<unknown> = Promise.resolve();
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
@@ -38,7 +45,10 @@ export class LineWriter {
 
   #look(): Promise<bigint> {
     this.#next ??= this.#current.then(async () => {
+      const earlyMs = this.#lookedAtMs + (this.#options.lookMsMin ?? LOOK_MS_MIN) - performance.now();
+      if (earlyMs > 0) await sleep(earlyMs);
       this.#next = undefined;
+      this.#lookedAtMs = performance.now();
       const look = this.#options.readLease();
       this.#current = look.catch(() => undefined);
       return look;

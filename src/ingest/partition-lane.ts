@@ -1,7 +1,7 @@
 /**
- * A lane: the events of one partition on their way to its workflow. Chunks leave in order, a few Updates at a time, so
- * that what other partitions wait for is not kept back by an Update under way; what an Update leaves unsettled is sent
- * again before anything newer. A lone event leaves at once; under load chunks grow up to their bounds.
+ * A lane: the events of one partition on their way to its workflow. They leave in rounds (rounds.ts): what has gathered
+ * becomes a chunk, or several within their bounds, in order and a few Updates at a time. What an Update leaves unsettled
+ * is sent again before anything newer.
  */
 import { LEDGER_COLUMNS, TRADE_COLUMNS } from '../domain/chunk.ts';
 import type { Chunk, Halt, SettleResult } from '../workflows/contract.ts';
@@ -39,32 +39,34 @@ export interface LaneOptions {
   unavailable(problem: string): void;
   /** Resolves when it is worth sending to a halted partition again. */
   untilResumed(halt: Halt): Promise<void>;
+  /** Told when the lane may take part in a round again. */
+  free(): void;
   pause(ms: number): Promise<void>;
 }
 
 const BEHIND_PAUSE_MS = 50;
 const UNAVAILABLE_PAUSE_MS = 1_000;
-/** While Updates are under way, events wait so long for others to share their chunk. */
-const GATHER_MS_MAX = 100;
 
 /** Events that travel together. */
 interface Parcel {
   readonly events: readonly LaneEvent[];
   /** Grows only when a remainder is sent again. */
   readonly try: number;
+  /** Told when it has been sent and came back, settled or not. */
+  readonly cameBack?: () => void;
 }
 
 /** Feeds one partition. */
 export class PartitionLane {
   readonly #options: LaneOptions;
-  /** Events that were never sent, in order. */
-  readonly #queue: LaneEvent[] = [];
+  /** Events that gather for the next round, in order. */
+  #queue: LaneEvent[] = [];
+  /** Chunks of this round or an earlier one that were never sent, in order. */
+  readonly #fresh: Parcel[] = [];
   /** What Updates left unsettled. */
   readonly #remainders: Parcel[] = [];
   readonly #underWay = new Set<Parcel>();
   #pumping = false;
-  #gathering: ReturnType<typeof setTimeout> | undefined;
-  #gathered = false;
   #closed = false;
   /** Holds sending back until it is worth trying. */
   #halt: Halt | undefined;
@@ -79,61 +81,65 @@ export class PartitionLane {
 
   /** Events that are not settled. */
   get length(): number {
-    const parcels = [...this.#remainders, ...this.#underWay];
+    const parcels = [...this.#remainders, ...this.#fresh, ...this.#underWay];
     return parcels.reduce((sum, parcel) => sum + parcel.events.length, this.#queue.length);
   }
 
-  /** Takes the partition's next event. */
+  /** Takes the partition's next event. It leaves with the next round: {@link cut}. */
   push(event: LaneEvent): void {
     this.#queue.push(event);
-    this.#pump();
+  }
+
+  /**
+   * Sends what has gathered, unless the partition waits for a person or has enough to do: then it gathers on.
+   *
+   * @returns one promise a chunk, resolved when it came back, settled or not
+   */
+  cut(): Promise<void>[] {
+    const backlog = this.#underWay.size + this.#fresh.length + this.#remainders.length;
+    if (this.#closed || this.#halt || backlog >= this.#options.updatesMax) return [];
+    const chunks: Promise<void>[] = [];
+    for (let from = 0; from < this.#queue.length;) {
+      const to = from + this.#countFrom(from);
+      const events = this.#queue.slice(from, to);
+      chunks.push(
+        new Promise((resolve) => {
+          this.#fresh.push({ events, try: 0, cameBack: resolve });
+        }),
+      );
+      from = to;
+    }
+    this.#queue = [];
+    if (chunks.length > 0) this.#pump();
+    return chunks;
   }
 
   /** Sends nothing more. An Update under way ends by itself. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#gathering);
   }
 
-  /** Sends in the next turn: events that are released together leave together. */
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
       while (!this.#closed && !this.#halt && this.#underWay.size < this.#options.updatesMax) {
-        const parcel = this.#remainders.shift() ?? this.#fresh();
-        if (!parcel) return;
+        const parcel = this.#remainders.shift() ?? this.#fresh.shift();
+        if (!parcel) break;
         void this.#run(parcel);
       }
+      this.#options.free();
     });
   }
 
-  /** The next chunk of new events, if there are enough of them, or the oldest has waited long enough. */
-  #fresh(): Parcel | undefined {
-    const { bounds, updatesMax } = this.#options;
-    const enough = Math.ceil((bounds.eventsMax * this.#underWay.size) / updatesMax);
-    if (this.#queue.length === 0) return undefined;
-    if (this.#queue.length < enough && !this.#gathered) {
-      this.#gathering ??= setTimeout(() => {
-        this.#gathering = undefined;
-        this.#gathered = true;
-        this.#pump();
-      }, GATHER_MS_MAX);
-      return undefined;
-    }
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
-    this.#gathered = false;
-    return { events: this.#queue.splice(0, this.#countOfNext()), try: 0 };
-  }
-
-  #countOfNext(): number {
+  /** How many events from there on fit one chunk: one at least. */
+  #countFrom(from: number): number {
     const { eventsMax, bytesMax } = this.#options.bounds;
     let bytes = 0;
     let count = 0;
     while (count < eventsMax) {
-      const next = this.#queue[count];
+      const next = this.#queue[from + count];
       if (!next) break;
       bytes += next.row.length + 4;
       if (bytes > bytesMax && count > 0) break;
@@ -146,6 +152,7 @@ export class PartitionLane {
     this.#underWay.add(parcel);
     const haltsBefore = this.#halts;
     const sent = await this.#options.send(this.#chunk(parcel));
+    parcel.cameBack?.();
     if (sent.kind === 'given-up') return;
     const left = this.#note(parcel, sent.result);
     if (this.#isHalted && !sent.result.halt && haltsBefore === this.#halts) {

@@ -31,8 +31,8 @@ export interface SettlerLimits {
 export const SETTLER_LIMITS: SettlerLimits = {
   groupEventsMax: 100,
   groupBytesMax: 46 * 1024,
-  batchesInFlightMax: 16,
-  entryWritesInFlightMax: 16,
+  batchesInFlightMax: 8,
+  entryWritesInFlightMax: 8,
   lookMsFirst: 50,
   lookMsMax: 1_000,
   lookEventsMax: 256,

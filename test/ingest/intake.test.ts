@@ -152,6 +152,7 @@ describe('a writer of lines', () => {
       lease: 3n,
       writeLines: () => Promise.resolve(),
       readLease: () => new Promise((resolve) => looks.push(() => resolve(3n))),
+      lookMsMin: 0,
     });
     const done: number[] = [];
     const write = (one: number): void => void writer.write([lineOf(ledger(one))]).then(() => done.push(one));

@@ -65,12 +65,14 @@ function laneUnderTest(more: Partial<LaneOptions> = {}) {
     unavailable: () => undefined,
     untilResumed: () => new Promise((resolve) => (resume = resolve)),
     pause: () => Promise.resolve(),
+    free: () => lane.cut(),
     ...more,
   });
   const push = (...sequences: number[]): void => {
     for (const sequence of sequences) lane.push(event(sequence));
+    lane.cut();
   };
-  const turn = (): Promise<void> => sleep(1);
+  const turn = (): Promise<void> => sleep(5);
   return { lane, sent, settled, halts, push, turn, resume: () => resume?.() };
 }
 
