@@ -4,7 +4,7 @@
  */
 import type { BenchReport, ContenderReport } from './report.ts';
 import { describeMachine } from './machine.ts';
-import { TITLES } from './table.ts';
+import { grouped, titleOf } from './table.ts';
 
 const WIDTH = 860;
 const LABEL_WIDTH = 290;
@@ -39,7 +39,9 @@ interface Bar {
 
 /** Draws the report. Contenders without figures are left out. */
 export function chartOf(report: BenchReport): string {
-  const bars = Object.entries(report.contenders).flatMap(([name, one]) => barOf(name, one));
+  const bars = Object.entries(report.contenders).flatMap(([name, one]) =>
+    barOf(name, titleOf(name, report), one),
+  );
   const highest = Math.max(1, ...bars.map(({ max }) => max));
   const scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / highest;
   const height = TOP + bars.length * ROW_HEIGHT + 48;
@@ -59,9 +61,8 @@ export function chartOf(report: BenchReport): string {
   ].join('\n');
 }
 
-function barOf(name: string, one: ContenderReport): Bar[] {
+function barOf(name: string, title: string, one: ContenderReport): Bar[] {
   if (one.tradesPerSecond === null || one.min === null || one.max === null) return [];
-  const title = TITLES[name as keyof typeof TITLES];
   return [
     { title, isOwn: name.startsWith('product'), value: one.tradesPerSecond, min: one.min, max: one.max },
   ];
@@ -77,11 +78,6 @@ function drawn({ title, isOwn, value, min, max }: Bar, top: number, scale: numbe
     `<line class="spread" x1="${at(min)}" x2="${at(max)}" y1="${middle}" y2="${middle}"/>`,
     `<text x="${(LABEL_WIDTH + max * scale + 8).toFixed(1)}" y="${middle + 5}">${grouped(value)}</text>`,
   ].join('\n');
-}
-
-/** 12345 as "12 345". */
-function grouped(value: number): string {
-  return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ' ');
 }
 
 function escaped(text: string): string {

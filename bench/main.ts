@@ -125,8 +125,7 @@ async function measure(flags: Flags, around: Surroundings): Promise<BenchReport>
   const verifications = await verifyAll(rounds, failures);
   return reportOf({
     origin: originNow(),
-    mode: plan.mode,
-    rounds: plan.rounds,
+    plan,
     seconds: (performance.now() - around.startedMs) / 1000,
     contenders,
     outcome: { results, failures, verifications },

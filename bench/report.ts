@@ -5,6 +5,7 @@
 import type { Calibration, Contender, ContenderName, RoundResult, Verification } from './contender.ts';
 import type { LatencyReport } from './latency.ts';
 import type { Origin } from './machine.ts';
+import type { Plan } from './options.ts';
 import type { RoundsOutcome } from './rounds.ts';
 import { median, significant } from './statistics.ts';
 
@@ -42,6 +43,9 @@ export interface HistoryReport {
 export interface BenchReport extends Origin {
   readonly mode: string;
   readonly rounds: number;
+  /** Users of most markets, and of the large one. */
+  readonly users: number;
+  readonly manyUsers: number;
   readonly seconds: number;
   readonly contenders: Readonly<Partial<Record<ContenderName, ContenderReport>>>;
   /** Medians of the ratios of each round. */
@@ -74,8 +78,7 @@ export type RatioName = keyof typeof RATIOS | 'latencyToUpdate';
 /** What the report is made of. */
 export interface ReportInput {
   readonly origin: Origin;
-  readonly mode: string;
-  readonly rounds: number;
+  readonly plan: Pick<Plan, 'mode' | 'rounds' | 'users' | 'manyUsers'>;
   readonly seconds: number;
   readonly contenders: readonly Contender[];
   readonly outcome: RoundsOutcome;
@@ -84,7 +87,7 @@ export interface ReportInput {
 
 /** Puts the report together. */
 export function reportOf(input: ReportInput): BenchReport {
-  const { origin, outcome, latency } = input;
+  const { origin, outcome, latency, plan } = input;
   const contenders = Object.fromEntries(
     input.contenders.map((contender) => [contender.name, contenderReport(contender, outcome)]),
   ) as BenchReport['contenders'];
@@ -101,8 +104,10 @@ export function reportOf(input: ReportInput): BenchReport {
     ratios['latencyToUpdate'] = significant(latency.latencyMs.lone.p50 / latency.latencyMs.update.p50);
   return {
     ...origin,
-    mode: input.mode,
-    rounds: input.rounds,
+    mode: plan.mode,
+    rounds: plan.rounds,
+    users: plan.users,
+    manyUsers: plan.manyUsers,
     seconds: Math.round(input.seconds),
     contenders,
     ratios,

@@ -1,22 +1,33 @@
 /** The report as a table for people. */
+import type { ContenderName } from './contender.ts';
 import type { BenchReport, ContenderReport, HistoryReport } from './report.ts';
 import { describeMachine } from './machine.ts';
 
-/** What contenders are called in tables and charts. */
-export const TITLES: Readonly<Record<keyof BenchReport['contenders'], string>> = {
-  classicLoop: 'classic loop: check, 4 reads, 1 batch',
-  workflowPerTrade: 'a workflow per trade',
-  writeCeiling: 'write ceiling: ready-made rows',
-  settler: 'settler alone',
-  product: 'settled, 1 000 users',
-  productManyUsers: 'settled, 100 000 users',
-  productSkewed: 'settled, skewed, 5 market makers',
-  productHot: 'settled, 1 account in every trade',
-};
+/** What a contender is called in tables and charts. */
+export function titleOf(name: string, { users, manyUsers }: BenchReport): string {
+  const titles: Readonly<Record<ContenderName, string>> = {
+    classicLoop: 'classic loop: check, 4 reads, 1 batch',
+    workflowPerTrade: 'a workflow per trade',
+    writeCeiling: 'write ceiling: ready-made rows',
+    settler: 'settler alone',
+    product: `settled, ${grouped(users)} users`,
+    productManyUsers: `settled, ${grouped(manyUsers)} users`,
+    productSkewed: 'settled, skewed, 5 market makers',
+    productHot: 'settled, 1 account in every trade',
+  };
+  return titles[name as ContenderName];
+}
+
+/** 12345 as "12 345". */
+export function grouped(value: number): string {
+  return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ' ');
+}
 
 /** Lines for people. */
 export function describeReport(report: BenchReport): string {
-  const rows = Object.entries(report.contenders).map(([name, one]) => contenderRow(name, one));
+  const rows = Object.entries(report.contenders).map(([name, one]) =>
+    contenderRow(titleOf(name, report), one),
+  );
   const lines = [
     `commit ${report.commit || 'unknown'}, ${report.date.slice(0, 10)}, ${describeMachine(report)}; ${report.rounds} rounds, ${report.mode}`,
     '',
@@ -43,11 +54,10 @@ export function describeReport(report: BenchReport): string {
   return lines.join('\n');
 }
 
-function contenderRow(name: string, one: ContenderReport): string[] {
+function contenderRow(title: string, one: ContenderReport): string[] {
   const cpu = Object.entries(one.cpuSecondsPerMillionTrades).map(
     ([process, seconds]) => `${process} ${seconds}`,
   );
-  const title = TITLES[name as keyof typeof TITLES];
   if (one.tradesPerSecond === null) return [title, '–', '', '', `NO: ${one.verification.detail}`];
   return [
     title,

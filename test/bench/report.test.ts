@@ -99,8 +99,7 @@ function report(
       date: '2026-01-02T03:04:05.000Z',
       machine: { cores: 2, model: 'A & B <C>', memoryGiB: 24, system: 'Linux 6', node: 'v20' },
     },
-    mode: 'full',
-    rounds: 3,
+    plan: { mode: 'full', rounds: 3, users: 1_000, manyUsers: 100_000 },
     seconds: 99.6,
     contenders: names.map((name) => ({ name }) as unknown as Contender),
     outcome: {
