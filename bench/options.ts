@@ -36,8 +36,10 @@ const LETTERS: Readonly<Record<string, readonly Share[]>> = {
 const QUICK = ['a', 'b', 'c', 'e', 'f'];
 
 const TRADES_MIN = 20;
-/** The product is under full load only while an ingest has as much in flight as it may: twice that is the least. */
-const FULL_LOAD_TRADES_MIN = 20_000;
+/** The product is under full load only while an ingest has as much in flight as it may, which is 10 000. */
+const FULL_LOAD_TRADES_MIN = { full: 20_000, quick: 12_000 };
+/** So few workflows are under way for some seconds. */
+const WORKFLOWS_MIN = { full: 300, quick: 150 };
 
 /** A run, decided. */
 export interface Plan {
@@ -75,22 +77,27 @@ export function parseShares(text: string): readonly Share[] | undefined {
 /** Decides what flags leave open. */
 export function planOf(flags: Flags): Plan {
   const quick = flags.quick === true;
+  const mode = quick ? 'quick' : 'full';
   const letters = quick ? QUICK : Object.keys(LETTERS);
   const { seconds } = flags;
   const isProduct = (name: ContenderName): boolean => name.startsWith('product');
   return {
-    mode: quick ? 'quick' : 'full',
+    mode,
     shares: flags.only ?? letters.flatMap((letter) => LETTERS[letter] ?? []),
     rounds: flags.rounds ?? (quick ? 3 : 5),
     users: flags.users,
     manyUsers: flags.manyUsers,
     warmSeconds: () => (seconds === undefined ? (quick ? 1.5 : 3) : seconds / 3),
     measuredSeconds: (name) => seconds ?? (quick ? (isProduct(name) ? 4 : 3) : isProduct(name) ? 8 : 5),
-    tradesMin: (name) => (seconds === undefined && isProduct(name) ? FULL_LOAD_TRADES_MIN : TRADES_MIN),
+    tradesMin: (name) => {
+      if (seconds !== undefined) return TRADES_MIN;
+      if (isProduct(name)) return FULL_LOAD_TRADES_MIN[mode];
+      return name === 'workflowPerTrade' ? WORKFLOWS_MIN[mode] : TRADES_MIN;
+    },
     latencySamples: seconds === undefined ? (quick ? 200 : 300) : Math.ceil(seconds * 50),
     loadSeconds: seconds ?? (quick ? 10 : 20),
     serverWarmSeconds: flags.serverWarm ?? (seconds === undefined ? (quick ? 6 : 20) : 2 * seconds),
     sweepTrades: seconds === undefined ? (quick ? 10_000 : 20_000) : Math.ceil(seconds * 2_500),
-    workflowSweepTrades: seconds === undefined ? (quick ? 100 : 200) : Math.ceil(seconds * 20),
+    workflowSweepTrades: seconds === undefined ? (quick ? 80 : 200) : Math.ceil(seconds * 20),
   };
 }

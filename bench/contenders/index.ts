@@ -27,7 +27,7 @@ const CEILING_SWEEP: Sweep = {
 };
 
 /** Workflows under way at once. */
-const WORKFLOW_SWEEP: Sweep = { inFlight: [16, 8, 32, 64] };
+const WORKFLOW_SWEEP: Sweep = { inFlight: [16, 32, 64] };
 
 const SETTLER: DirectKind = {
   name: 'settler',

@@ -23,6 +23,8 @@ const POLL_MS = 20;
 const NEAR = 0.6;
 /** A segment of fewer messages is soon over. */
 const FEW_MESSAGES = 1_000;
+/** A long stream may take long to send. */
+const SEND_MS_MAX = 24 * 3_600_000;
 /** Without any advance of the watermark for so long the run counts as stuck. */
 const STUCK_MS_MAX = 60_000;
 
@@ -122,7 +124,7 @@ export class Product implements Contender {
     const { config } = await this.place();
     const { sender, cassandra } = this.#parts;
     const startedMs = performance.now();
-    const sent = sender.ask<unknown>(op, argument);
+    const sent = sender.ask<unknown>(op, argument, SEND_MS_MAX);
     let failure: unknown;
     sent.catch((error: unknown) => (failure = error));
     let seen = -1;
