@@ -11,6 +11,9 @@ import { Rounds } from './rounds.ts';
 import type { StreamStopped } from './stop.ts';
 import { UpdateSender } from './update-sender.ts';
 
+/** Events a partition, on average, that make a round full: an Update costs about a dozen events of history. */
+const FULL_CHUNK_EVENTS = 250;
+
 /** What a dispatch is made of. */
 export interface DispatchOptions {
   readonly client: Client;
@@ -59,6 +62,9 @@ export class Dispatch {
     this.#lanes = Array.from({ length: options.partitions }, (_, partition) => this.#lane(partition));
     this.#rounds = new Rounds({
       cut: () => this.#lanes.flatMap((lane) => lane.cut()),
+      gathered: () => this.#lanes.reduce((sum, lane) => sum + lane.gathered, 0),
+      full: options.partitions * FULL_CHUNK_EVENTS,
+      roundsMax: UPDATES_IN_FLIGHT_MAX,
       pause: (ms) => sleep(ms, undefined, { ref: false }),
     });
   }

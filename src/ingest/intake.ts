@@ -7,7 +7,7 @@ import { sequenceBucket } from '../ledger/event-rows.ts';
 import { LINES_PER_WRITE_MAX, type StreamLine } from '../ledger/stream-log.ts';
 
 /** Writes at once. */
-const WRITES_IN_FLIGHT_MAX = 4;
+const WRITES_IN_FLIGHT_MAX = 16;
 const RETRY_MS_FIRST = 100;
 const RETRY_MS_MAX = 5_000;
 

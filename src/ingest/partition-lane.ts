@@ -85,6 +85,11 @@ export class PartitionLane {
     return parcels.reduce((sum, parcel) => sum + parcel.events.length, this.#queue.length);
   }
 
+  /** Events that wait for the next round. */
+  get gathered(): number {
+    return this.#queue.length;
+  }
+
   /** Takes the partition's next event. It leaves with the next round: {@link cut}. */
   push(event: LaneEvent): void {
     this.#queue.push(event);
