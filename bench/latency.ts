@@ -91,6 +91,9 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
     const latencyMs = { lone: figure(tradesMs), update: figure(updatesMs), load20, load80 };
     step.done(`lone p50 ${latencyMs.lone.p50} ms, an Update alone ${latencyMs.update.p50} ms`);
     return { latencyMs, activityKind: kind, topRate: significant(topRate) };
+  } catch (error) {
+    step.fail(error instanceof Error ? error.message : String(error));
+    throw error;
   } finally {
     await noop.stop();
     await product.stop();

@@ -56,7 +56,7 @@ export interface BenchReport extends Origin {
   readonly history: HistoryReport | Record<string, never>;
   /** Highest over all of the product's contenders. */
   readonly memoryMiB: { readonly worker?: number; readonly ingest?: number };
-  /** True if every contender that ran was verified. */
+  /** True if every contender that ran was verified, and all was measured. */
   readonly ok: boolean;
 }
 
@@ -82,12 +82,13 @@ export interface ReportInput {
   readonly seconds: number;
   readonly contenders: readonly Contender[];
   readonly outcome: RoundsOutcome;
-  readonly latency?: LatencyReport | undefined;
+  readonly latency?: LatencyReport | 'failed' | undefined;
 }
 
 /** Puts the report together. */
 export function reportOf(input: ReportInput): BenchReport {
-  const { origin, outcome, latency, plan } = input;
+  const { origin, outcome, plan } = input;
+  const latency = input.latency === 'failed' ? undefined : input.latency;
   const contenders = Object.fromEntries(
     input.contenders.map((contender) => [contender.name, contenderReport(contender, outcome)]),
   ) as BenchReport['contenders'];
@@ -116,7 +117,7 @@ export function reportOf(input: ReportInput): BenchReport {
     ...(latency && { latency: { activityKind: latency.activityKind, topRate: latency.topRate } }),
     history: contenders.product?.history ?? {},
     memoryMiB: memoryOf(outcome.results),
-    ok: Object.values(contenders).every(({ verification }) => verification.ok),
+    ok: input.latency !== 'failed' && Object.values(contenders).every(({ verification }) => verification.ok),
   };
 }
 

@@ -112,7 +112,10 @@ export async function verifyAll(
     if (failures.has(contender.name)) continue;
     signal.throwIfAborted();
     const step = progress.step(`Verifying ${contender.name}`);
-    const verification = await contender.verify(market, folder);
+    const verification = await contender.verify(market, folder).catch((error: unknown): Verification => {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { ok: false, how: 'count', detail: `it could not be verified: ${detail}` };
+    });
     signal.throwIfAborted();
     verifications.set(contender.name, verification);
     if (verification.ok) step.done(verification.detail);

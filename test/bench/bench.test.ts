@@ -75,7 +75,7 @@ describe('the benchmark', () => {
     expect(JSON.parse(readFileSync(join(folder, 'benchmark.json'), 'utf8'))).toEqual(report);
     expect(readFileSync(join(folder, 'benchmark.svg'), 'utf8')).toContain('</svg>');
     expect((await keyspaces()).filter((name) => name.startsWith('bench_'))).toEqual([]);
-  }, 110_000);
+  }, 180_000);
 
   it('says by its exit code that it was told what it does not know', async () => {
     const { code, stdout, stderr } = await bench('--only', 'z');
