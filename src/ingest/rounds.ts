@@ -1,0 +1,57 @@
+/**
+ * Rounds: all partitions send what has gathered at one moment, then gather again while it is settled. So what is sent
+ * is always a prefix of the stream: no event under way waits for one that another partition still keeps back, and
+ * chunks grow with the load by themselves. A lone event leaves at once. Under load a few rounds are under way, full ones
+ * only, so that one is settled while others travel and the settler never runs dry.
+ */
+
+/** Rounds that leave however little has gathered. */
+const ROUNDS_AT_ONCE = 2;
+/** A round that is not back by then no longer keeps others from leaving: some partition may wait for a person, ms. */
+const ROUND_MS_MAX = 5_000;
+
+/** What rounds need of their surroundings. */
+export interface RoundsOptions {
+  /** Sends what has gathered; one promise a chunk, resolved when it came back, settled or not. */
+  cut(): readonly Promise<void>[];
+  pause(ms: number): Promise<void>;
+  /** Events that have gathered. */
+  gathered(): number;
+  /** Events that make a full round. */
+  readonly full: number;
+  /** Rounds under way at once, when they are full. */
+  readonly roundsMax: number;
+}
+
+/** Decides when the next round leaves. */
+export class Rounds {
+  readonly #options: RoundsOptions;
+  #underWay = 0;
+  #pumping = false;
+
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+  }
+
+  /** Something gathered, or may go on. It leaves in the next turn: events that are released together leave together. */
+  wake(): void {
+    if (this.#pumping || !this.#mayLeave()) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      const chunks = this.#mayLeave() ? this.#options.cut() : [];
+      if (chunks.length === 0) return;
+      this.#underWay += 1;
+      void Promise.race([Promise.all(chunks), this.#options.pause(ROUND_MS_MAX)]).then(() => {
+        this.#underWay -= 1;
+        this.wake();
+      });
+    });
+  }
+
+  #mayLeave(): boolean {
+    const { full, roundsMax } = this.#options;
+    if (this.#underWay < ROUNDS_AT_ONCE) return true;
+    return this.#underWay < roundsMax && this.#options.gathered() >= full;
+  }
+}
