@@ -151,8 +151,7 @@ export class Settler implements SettlerPort {
   }
 
   #begin(id: string, request: SettleRequest, asked: RequestedEvent): Task {
-    const legs = legsOf(asked.event);
-    const touches = touchesOf(legs);
+    const touches = touchesOf(legsOf(asked.event));
     const task: Task = {
       id,
       stream: request.stream,
@@ -160,7 +159,6 @@ export class Settler implements SettlerPort {
       digest: asked.digest,
       settledBy: request.settledBy,
       predecessors: asked.predecessors,
-      legs,
       touches,
       held: touches.map((touch) => this.#balances.hold(touch)),
       askers: [],
@@ -269,7 +267,7 @@ export class Settler implements SettlerPort {
       if (!held.head) throw new Error(`settler: ${task.id} calculated before ${held.name} was read`);
       return held.head;
     });
-    const result = calculate(task.event, task.digest, task.legs, task.touches, before);
+    const result = calculate(task.event, task.digest, legsOf(task.event), task.touches, before);
     if (result.kind === 'conflict') {
       // Built on values that are not written yet, this could speak of events that never settle: wait for them.
       if (task.held.some((held) => held.dirty)) {

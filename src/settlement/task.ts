@@ -6,7 +6,7 @@ import type { Balance } from '../domain/balance.ts';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import type { Mismatch } from '../domain/decision.ts';
 import type { SettlementEvent } from '../domain/event.ts';
-import type { Leg, Touch } from '../domain/legs.ts';
+import type { Touch } from '../domain/legs.ts';
 import type { Asker } from './attempt.ts';
 import type { HeldBalance } from './held-balance.ts';
 import type { EncodedEvent } from './port.ts';
@@ -28,7 +28,6 @@ export interface Task {
   readonly digest: Buffer;
   readonly settledBy: string;
   readonly predecessors: readonly (bigint | undefined)[];
-  readonly legs: readonly Leg[];
   readonly touches: readonly Touch[];
   /** In the order of `touches`. */
   readonly held: readonly HeldBalance[];

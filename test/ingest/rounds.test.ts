@@ -1,0 +1,96 @@
+/** Rounds: when what has gathered leaves. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { Rounds } from '../../src/ingest/rounds.ts';
+
+/** Partitions as one heap of events: each cut takes all of it. */
+function roundsUnderTest(pause: (ms: number) => Promise<void> = () => new Promise(() => undefined)) {
+  const sent: { readonly events: number; readonly cameBack: () => void }[] = [];
+  let gathered = 0;
+  let blocked = false;
+  const rounds = new Rounds({
+    cut: () => {
+      if (gathered === 0 || blocked) return [];
+      const events = gathered;
+      gathered = 0;
+      return [new Promise<void>((resolve) => sent.push({ events, cameBack: resolve }))];
+    },
+    gathered: () => gathered,
+    full: 10,
+    roundsMax: 4,
+    pause,
+  });
+  return {
+    sent,
+    block: (is: boolean) => (blocked = is),
+    push: async (events: number) => {
+      gathered += events;
+      rounds.wake();
+      await sleep(5);
+    },
+    wake: async () => {
+      rounds.wake();
+      await sleep(5);
+    },
+    sizes: () => sent.map(({ events }) => events),
+  };
+}
+
+describe('a round', () => {
+  test('leaves at once with a lone event, and a second beside it', async () => {
+    const { push, sizes } = roundsUnderTest();
+    await push(1);
+    await push(1);
+    expect(sizes()).toEqual([1, 1]);
+  });
+
+  test('beside two others leaves only when it is full, or one comes back', async () => {
+    const { push, sizes, sent } = roundsUnderTest();
+    await push(1);
+    await push(1);
+    await push(9);
+    expect(sizes()).toEqual([1, 1]);
+    await push(1);
+    expect(sizes()).toEqual([1, 1, 10]);
+    await push(3);
+    expect(sizes()).toHaveLength(3);
+    sent[0]?.cameBack();
+    await sleep(5);
+    expect(sizes()).toHaveLength(3);
+    sent[1]?.cameBack();
+    await sleep(5);
+    expect(sizes()).toEqual([1, 1, 10, 3]);
+  });
+
+  test('never leaves beside as many as there may be, however much has gathered', async () => {
+    const { push, sizes, sent } = roundsUnderTest();
+    for (let round = 0; round < 6; round += 1) await push(10);
+    expect(sizes()).toEqual([10, 10, 10, 10]);
+    sent[2]?.cameBack();
+    await sleep(5);
+    expect(sizes()).toEqual([10, 10, 10, 10, 20]);
+  });
+
+  test('that does not come back holds others up for a bounded time only', async () => {
+    const pauses: (() => void)[] = [];
+    const { push, sizes } = roundsUnderTest(() => new Promise((resolve) => pauses.push(resolve)));
+    await push(1);
+    await push(1);
+    await push(2);
+    expect(sizes()).toEqual([1, 1]);
+    pauses[0]?.();
+    await vi.waitFor(() => expect(sizes()).toEqual([1, 1, 2]));
+  });
+
+  test('that no partition takes part in counts for nothing: what gathered leaves when one is free', async () => {
+    const { push, block, wake, sizes } = roundsUnderTest();
+    block(true);
+    await push(1);
+    await push(1);
+    await push(1);
+    expect(sizes()).toEqual([]);
+    block(false);
+    await wake();
+    expect(sizes()).toEqual([3]);
+  });
+});
