@@ -112,6 +112,7 @@ async function soakOf(events: number, flags: Flags, around: Surroundings): Promi
 
 async function measure(flags: Flags, around: Surroundings): Promise<BenchReport> {
   const plan = planOf(flags);
+  const origin = originNow();
   const options = { ...around, cpuProf: flags.cpuProf };
   const contenders = contendersOf(plan, options);
   const stands = contenders.map((contender) => new Stand(contender, around.folder));
@@ -124,7 +125,7 @@ async function measure(flags: Flags, around: Surroundings): Promise<BenchReport>
     : undefined;
   const verifications = await verifyAll(rounds, failures);
   return reportOf({
-    origin: originNow(),
+    origin,
     plan,
     seconds: (performance.now() - around.startedMs) / 1000,
     contenders,

@@ -58,7 +58,8 @@ function contenderRow(title: string, one: ContenderReport): string[] {
   const cpu = Object.entries(one.cpuSecondsPerMillionTrades).map(
     ([process, seconds]) => `${process} ${seconds}`,
   );
-  if (one.tradesPerSecond === null) return [title, '–', '', '', `NO: ${one.verification.detail.split('\n')[0]}`];
+  if (one.tradesPerSecond === null)
+    return [title, '–', '', '', `NO: ${one.verification.detail.split('\n')[0]}`];
   return [
     title,
     String(Math.round(one.tradesPerSecond)),
