@@ -80,6 +80,11 @@ export class Dispatch {
     this.#rounds.wake();
   }
 
+  /** Nothing more will come: what has gathered, and what is still released, is sent on at once. */
+  hurry(): void {
+    this.#rounds.hurry();
+  }
+
   /** Sends nothing more. */
   close(): void {
     this.#sender.close();

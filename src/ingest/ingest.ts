@@ -268,6 +268,7 @@ export class Ingest {
   async #drain(): Promise<void> {
     const { drainMsMax = DRAIN_MS_MAX } = this.#options;
     const startedMs = Date.now();
+    this.#dispatch.hurry();
     const isOver = (): boolean => {
       const now = Date.now();
       const quietMs = now - Math.max(this.#settledAtMs, startedMs);

@@ -28,6 +28,7 @@ export class Rounds {
   readonly #options: RoundsOptions;
   #underWay = 0;
   #pumping = false;
+  #hurrying = false;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -49,8 +50,15 @@ export class Rounds {
     });
   }
 
+  /** Nothing more will come: from now on whatever gathers leaves at once. */
+  hurry(): void {
+    this.#hurrying = true;
+    this.wake();
+  }
+
   #mayLeave(): boolean {
     const { full, roundsMax } = this.#options;
+    if (this.#hurrying) return true;
     if (this.#underWay < ROUNDS_AT_ONCE) return true;
     return this.#underWay < roundsMax && this.#options.gathered() >= full;
   }

@@ -76,12 +76,12 @@ describe('the intake', () => {
 
   test('gathers lines that come together, within the bound of a write, and has few writes under way', async () => {
     const { pending, add, turn } = intakeUnderTest();
-    for (let sequence = 1; sequence <= 10 * LINES_PER_WRITE_MAX; sequence += 1) add(sequence);
+    for (let sequence = 1; sequence <= 20 * LINES_PER_WRITE_MAX; sequence += 1) add(sequence);
     await turn();
-    expect(pending.map(({ lines }) => lines.length)).toEqual(Array(4).fill(LINES_PER_WRITE_MAX));
+    expect(pending.map(({ lines }) => lines.length)).toEqual(Array(16).fill(LINES_PER_WRITE_MAX));
     pending[0]?.acknowledge();
     await turn();
-    expect(pending).toHaveLength(5);
+    expect(pending).toHaveLength(17);
   });
 
   test('never mixes two buckets of the log in one write', async () => {

@@ -23,6 +23,10 @@ function roundsUnderTest(pause: (ms: number) => Promise<void> = () => new Promis
   return {
     sent,
     block: (is: boolean) => (blocked = is),
+    hurry: async () => {
+      rounds.hurry();
+      await sleep(5);
+    },
     push: async (events: number) => {
       gathered += events;
       rounds.wake();
@@ -92,5 +96,14 @@ describe('a round', () => {
     block(false);
     await wake();
     expect(sizes()).toEqual([3]);
+  });
+
+  test('leaves at once, whatever is under way, when nothing more will come', async () => {
+    const { push, hurry, sizes } = roundsUnderTest();
+    for (let round = 0; round < 4; round += 1) await push(1);
+    expect(sizes()).toEqual([1, 1]);
+    await hurry();
+    await push(3);
+    expect(sizes()).toEqual([1, 1, 2, 3]);
   });
 });
