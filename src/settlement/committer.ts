@@ -30,6 +30,13 @@ interface Group {
   bytes: number;
 }
 
+/** Sequences that a group spans at most beyond the oldest ready event, through events that follow from its own. */
+const GROUP_SPAN_MAX = 2_000n;
+
+function isBefore(task: Task, other: Task | undefined): boolean {
+  return other !== undefined && task.event.sequence < other.event.sequence;
+}
+
 /** Orders and groups calculated events. */
 export class Committer {
   readonly counts: CommitCounts = { batches: 0, events: 0, balances: 0, bytes: 0 };
@@ -37,7 +44,7 @@ export class Committer {
   readonly #clock: Clock;
   readonly #limits: SettlerLimits;
   readonly #listener: CommitListener;
-  /** Events without blockers, oldest first. */
+  /** Events without blockers, by sequence: what was sent first is reported first, so that its sender can go on. */
   #ready: Task[] = [];
   #inFlight = 0;
   #pumping = false;
@@ -51,8 +58,22 @@ export class Committer {
 
   /** Takes a calculated event. Its batch is sent when its blockers are written, or together with them. */
   add(task: Task): void {
-    if (task.blockers === 0) this.#ready.push(task);
+    if (task.blockers === 0) this.#queue(task);
     this.#pump();
+  }
+
+  #queue(task: Task): void {
+    const ready = this.#ready;
+    let at = ready.length;
+    if (at > 0 && isBefore(task, ready[at - 1])) {
+      let low = 0;
+      while (low < at) {
+        const middle = (low + at) >> 1;
+        if (isBefore(task, ready[middle])) at = middle;
+        else low = middle + 1;
+      }
+    }
+    ready.splice(at, 0, task);
   }
 
   /** Drops every event that is not in a batch under way. */
@@ -76,13 +97,15 @@ export class Committer {
 
   /**
    * Takes events from the oldest on. Behind each come the events that wait for it alone, or for it and others of the
-   * same batch: depth first, since what touches the same balances shares their rows.
+   * same batch: depth first, since what touches the same balances shares their rows; but none that is far younger than
+   * the oldest ready one, which would be kept waiting.
    */
   #gather(): Group {
     const group: Group = { tasks: [], balances: new Map(), bytes: 0 };
     const taken = new Map<Task, number>();
     const chained: Task[] = [];
     let next = 0;
+    const youngest = (this.#ready[0]?.event.sequence ?? 0n) + GROUP_SPAN_MAX;
     for (;;) {
       const fromChain = chained.length > 0;
       const task = fromChain ? chained[chained.length - 1] : this.#ready[next];
@@ -93,7 +116,8 @@ export class Committer {
       for (const dependent of task.dependents) {
         const blockersHere = (taken.get(dependent) ?? 0) + 1;
         taken.set(dependent, blockersHere);
-        if (blockersHere === dependent.blockers) chained.push(dependent);
+        if (blockersHere === dependent.blockers && dependent.event.sequence <= youngest)
+          chained.push(dependent);
       }
     }
     this.#ready.splice(0, next);
@@ -169,7 +193,7 @@ export class Committer {
       for (const dependent of task.dependents) {
         dependent.blockers -= 1;
         if (dependent.blockers === 0 && dependent.state === 'calculated' && !dependent.inBatch)
-          this.#ready.push(dependent);
+          this.#queue(dependent);
       }
   }
 }

@@ -33,7 +33,7 @@ export const SETTLER_LIMITS: SettlerLimits = {
   groupBytesMax: 46 * 1024,
   batchesInFlightMax: 8,
   entryWritesInFlightMax: 8,
-  lookMsFirst: 50,
+  lookMsFirst: 150,
   lookMsMax: 1_000,
   lookEventsMax: 256,
   doubtMs: 30_000,
