@@ -12,7 +12,7 @@ import type { StreamStopped } from './stop.ts';
 import { UpdateSender } from './update-sender.ts';
 
 /** Events a partition, on average, that make a round full: an Update costs about a dozen events of history. */
-const FULL_CHUNK_EVENTS = 400;
+const FULL_CHUNK_EVENTS = 250;
 
 /** What a dispatch is made of. */
 export interface DispatchOptions {

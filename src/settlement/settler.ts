@@ -37,6 +37,9 @@ export interface SettlerOptions {
   readonly clock?: Clock;
 }
 
+/** About 2 ms of work. */
+const EVALUATED_AT_ONCE_MAX = 50;
+
 /** Implements {@link SettlerPort}. */
 export class Settler implements SettlerPort {
   readonly #storage: SettlementStorage;
@@ -224,16 +227,26 @@ export class Settler implements SettlerPort {
   /** Evaluates an event and, in turn, all that it sets free. */
   #evaluate(task: Task): void {
     this.#evaluating.push(task);
-    if (this.#evaluatingNow) return;
+    if (!this.#evaluatingNow) this.#evaluateSome();
+  }
+
+  /**
+   * Evaluates what is due, a slice at a time: one read may set thousands of events free, and meanwhile neither batches
+   * nor Temporal's tasks would get their turn.
+   */
+  #evaluateSome(): void {
     this.#evaluatingNow = true;
+    const due = this.#evaluating;
+    let next = 0;
     try {
-      for (let next = 0; next < this.#evaluating.length; next += 1) {
-        const one = this.#evaluating[next];
+      for (; next < due.length && next < EVALUATED_AT_ONCE_MAX; next += 1) {
+        const one = due[next];
         if (one?.state === 'waiting') this.#evaluateOne(one);
       }
     } finally {
-      this.#evaluating.length = 0;
-      this.#evaluatingNow = false;
+      due.splice(0, next);
+      if (due.length > 0) setImmediate(() => this.#evaluateSome());
+      else this.#evaluatingNow = false;
     }
   }
 
