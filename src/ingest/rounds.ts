@@ -41,13 +41,15 @@ export class Rounds {
     setImmediate(() => {
       this.#pumping = false;
       const chunks = this.#mayLeave() ? this.#options.cut() : [];
-      if (chunks.length === 0) return;
-      this.#underWay += 1;
-      void Promise.race([Promise.all(chunks), this.#options.pause(ROUND_MS_MAX)]).then(() => {
-        this.#underWay -= 1;
-        this.wake();
-      });
+      if (chunks.length > 0) void this.#run(chunks);
     });
+  }
+
+  async #run(chunks: readonly Promise<void>[]): Promise<void> {
+    this.#underWay += 1;
+    await Promise.race([Promise.all(chunks), this.#options.pause(ROUND_MS_MAX)]);
+    this.#underWay -= 1;
+    this.wake();
   }
 
   /** Nothing more will come: from now on whatever gathers leaves at once. */

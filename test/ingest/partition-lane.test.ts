@@ -70,7 +70,7 @@ function laneUnderTest(more: Partial<LaneOptions> = {}) {
   });
   const push = (...sequences: number[]): void => {
     for (const sequence of sequences) lane.push(event(sequence));
-    lane.cut();
+    void lane.cut();
   };
   const turn = (): Promise<void> => sleep(5);
   return { lane, sent, settled, halts, push, turn, resume: () => resume?.() };
