@@ -142,10 +142,14 @@ describe('an event’s row', () => {
 describe('entries and balances', () => {
   test('read back from Cassandra as they were written, at their versions’ times', async () => {
     const storage = new CassandraStorage(client);
+    const written = new Set<string>();
     await fc.assert(
       fc.asyncProperty(anySettled, async ({ event, legs }) => {
-        const entries = entriesOf('main', event, legs);
-        for (const entry of entries) {
+        for (const entry of entriesOf('main', event, legs)) {
+          // Small ids come again and again, and of two contents of one version Cassandra keeps whichever is larger (I3).
+          const name = `${entry.userId}/${entry.assetId}/${entry.version}`;
+          if (written.has(name)) continue;
+          written.add(name);
           expect(await storage.writeEntries([entry])).toBe('written');
           const result = await client.execute(
             `SELECT ${ENTRY_COLUMN_LIST}, WRITETIME(chain) AS written FROM ledger_entries
