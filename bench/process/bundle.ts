@@ -1,12 +1,9 @@
 /** The benchmark's own workflows, bundled for Temporal's sandbox. */
-import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
 import { fileURLToPath } from 'node:url';
+import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
 
 /** Bundles bench/workflows. */
-export async function benchWorkflowBundle(): Promise<WorkflowBundle> {
-  const quiet = (): void => {};
-  const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: console.error };
-  const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger });
-  return { code };
+export function benchWorkflowBundle(): Promise<WorkflowBundle> {
+  return workflowBundle(fileURLToPath(new URL('../workflows/index.ts', import.meta.url)));
 }

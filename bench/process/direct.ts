@@ -4,15 +4,15 @@
  */
 import type { Client } from 'cassandra-driver';
 import { ledgerOptions } from '../../src/cli/ledger-options.ts';
+import { settlerLimits, workerStorageOptions } from '../../src/cli/settler-options.ts';
 import { loadConfig, type Config } from '../../src/config/index.ts';
 import { balanceName } from '../../src/domain/balance.ts';
 import { eventId } from '../../src/domain/event.ts';
 import { legsOf, touchesOf } from '../../src/domain/legs.ts';
 import { partitionOfEvent } from '../../src/domain/partition.ts';
 import { connect } from '../../src/ledger/connection.ts';
-import { sequenceBucket } from '../../src/ledger/event-rows.ts';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
-import { LINES_PER_WRITE_MAX, writeLines, type StreamLine } from '../../src/ledger/stream-log.ts';
+import { writeLines, writesOf, type StreamLine } from '../../src/ledger/stream-log.ts';
 import { openStream, writeWatermark } from '../../src/ledger/streams.ts';
 import type { RequestedEvent } from '../../src/settlement/settle-request.ts';
 import { Settler } from '../../src/settlement/settler.ts';
@@ -35,11 +35,10 @@ export interface Direct {
 export async function openDirect(): Promise<Direct> {
   const config = loadConfig(process.env);
   const client = await connect(ledgerOptions(config));
-  const { readsInFlightMax } = config.settlement;
   return {
     config,
     client,
-    storage: new CassandraStorage(client, { readsInFlightMax }),
+    storage: new CassandraStorage(client, workerStorageOptions(config)),
     stream: config.stream.name,
   };
 }
@@ -61,9 +60,7 @@ export function eventsOf(path: string): RequestedEvent[] {
 
 /** A settler with the limits that a worker's would have. */
 export function settlerOf({ config, storage }: Direct): Settler {
-  const { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeRetryMsMax } = config.settlement;
-  const limits = { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeMsMax: writeRetryMsMax };
-  return new Settler({ storage, limits });
+  return new Settler({ storage, limits: settlerLimits(config) });
 }
 
 /** What a row's `settled_by` holds: as long as the product's. */
@@ -121,21 +118,14 @@ export async function settleEvents(
 /** Writes the lines of events that are settled, and the watermark behind them, as an ingest would have. */
 export async function logEvents(direct: Direct, events: readonly RequestedEvent[]): Promise<void> {
   const { client, stream } = direct;
-  const writes: StreamLine[][] = [];
-  for (const { event, digest } of events) {
-    const line = { sequence: event.sequence, kind: event.kind, id: eventId(event), digest, lease: LEASE };
-    const last = writes.at(-1);
-    const [first] = last ?? [];
-    if (
-      last &&
-      first &&
-      last.length < LINES_PER_WRITE_MAX &&
-      sequenceBucket(first.sequence) === sequenceBucket(line.sequence)
-    )
-      last.push(line);
-    else writes.push([line]);
-  }
-  await sideBySide(writes, LINE_WRITES_IN_FLIGHT, (lines) => writeLines(client, stream, lines));
+  const lines = events.map(({ event, digest }): StreamLine => ({
+    sequence: event.sequence,
+    kind: event.kind,
+    id: eventId(event),
+    digest,
+    lease: LEASE,
+  }));
+  await sideBySide([...writesOf(lines)], LINE_WRITES_IN_FLIGHT, (write) => writeLines(client, stream, write));
   const end = events.at(-1)?.event.sequence;
   if (end !== undefined) await writeWatermark(client, stream, end);
 }

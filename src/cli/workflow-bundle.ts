@@ -16,17 +16,18 @@ export const workflowsPath = fileURLToPath(
 const BUNDLE_MS_MAX = 120_000;
 
 /**
- * Bundles all workflows of this project.
+ * Bundles workflows.
  *
+ * @param path the bundle's entry. Default: all workflows of this project
  * @throws Error with webpack's own words if they cannot be bundled
  */
-export async function workflowBundle(): Promise<WorkflowBundle> {
+export async function workflowBundle(path = workflowsPath): Promise<WorkflowBundle> {
   const child = fileURLToPath(
     new URL(`bundle-child${extname(fileURLToPath(import.meta.url))}`, import.meta.url),
   );
   const { stdout } = await execa(
     process.execPath,
-    ['--import', import.meta.resolve('tsx/esm'), child, workflowsPath],
+    ['--import', import.meta.resolve('tsx/esm'), child, path],
     { timeout: BUNDLE_MS_MAX, stdin: 'ignore', stripFinalNewline: false, maxBuffer: 64 * 1024 * 1024 },
   );
   return { code: stdout };

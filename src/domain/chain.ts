@@ -8,7 +8,8 @@ import type { BalanceKey } from './balance.ts';
 
 const GENESIS_TAG = 'settled/balance/1\n';
 const ENTRY_TAG = 'settled/entry/1\n';
-const CHAIN_BYTES = 32;
+/** Length of a chain value, bytes. */
+export const CHAIN_BYTES = 32;
 const ENTRY_OFFSET = CHAIN_BYTES + ENTRY_TAG.length;
 /** Where the bytes of an entry are put together; nothing stays in it from one call to the next. */
 const entryBytes = Buffer.alloc(ENTRY_OFFSET + CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8);

@@ -10,16 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { balanceName } from '../domain/balance.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { isTradeLine, readEventRow } from '../ledger/event-lookup.ts';
-import { sequenceBucket } from '../ledger/event-rows.ts';
 import { takeLease } from '../ledger/leases.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
-import {
-  LINES_PER_WRITE_MAX,
-  linesAbove,
-  linesDown,
-  writeLines,
-  type StreamLine,
-} from '../ledger/stream-log.ts';
+import { linesAbove, linesDown, writeLines, writesOf, type StreamLine } from '../ledger/stream-log.ts';
 import {
   openStream,
   readWatermark,
@@ -125,17 +118,12 @@ async function writeAgain(
   lease: bigint,
   lines: readonly StreamLine[],
 ): Promise<void> {
-  let same: StreamLine[] = [];
-  for (const line of lines) {
-    const [first] = same;
-    const full = same.length === LINES_PER_WRITE_MAX;
-    if (first && (full || sequenceBucket(first.sequence) !== sequenceBucket(line.sequence))) {
-      await writeLines(cassandra, stream, same);
-      same = [];
-    }
-    same.push({ ...line, lease });
-  }
-  if (same.length > 0) await writeLines(cassandra, stream, same);
+  for (const write of writesOf(lines))
+    await writeLines(
+      cassandra,
+      stream,
+      write.map((line) => ({ ...line, lease })),
+    );
 }
 
 /** Waits, for a bounded time, until no attempt at an event of a former ingest can be running. */

@@ -7,12 +7,10 @@
  *     [["VERSION","CHAIN",["AVAILABLE","FROZEN","CHAIN"], …a second step…], …a leg each…]
  */
 import type { CalculatedLeg } from '../domain/calculate.ts';
+import { CHAIN_BYTES } from '../domain/chain.ts';
 import type { SettlementEvent } from '../domain/event.ts';
 import { parseUint63 } from '../domain/integers.ts';
 import { legsOf } from '../domain/legs.ts';
-
-/** Length of a chain value, bytes (domain/chain.ts). */
-const CHAIN_BYTES = 32;
 
 /** Writes the cell. None of its texts needs escaping, so it is put together as it is. */
 export function encodeLegs(legs: readonly CalculatedLeg[]): string {

@@ -24,6 +24,21 @@ const COLUMNS = 'sequence, kind, id, digest, lease';
 /** Lines per unlogged batch: about 10 KiB. */
 export const LINES_PER_WRITE_MAX = 100;
 
+/** Lines, ascending, split into what one write takes: of one bucket, at most {@link LINES_PER_WRITE_MAX}. */
+export function* writesOf(lines: Iterable<StreamLine>): Generator<StreamLine[]> {
+  let write: StreamLine[] = [];
+  for (const line of lines) {
+    const [first] = write;
+    const isFull = write.length === LINES_PER_WRITE_MAX;
+    if (first && (isFull || sequenceBucket(first.sequence) !== sequenceBucket(line.sequence))) {
+      yield write;
+      write = [];
+    }
+    write.push(line);
+  }
+  if (write.length > 0) yield write;
+}
+
 /** Writes lines of one bucket, at most {@link LINES_PER_WRITE_MAX}. Resolves once they are acknowledged at quorum. */
 export async function writeLines(
   client: Client,

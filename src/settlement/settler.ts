@@ -154,6 +154,7 @@ export class Settler implements SettlerPort {
   }
 
   #begin(id: string, request: SettleRequest, asked: RequestedEvent): Task {
+    // The legs are made again when they are calculated: thousands of events wait, and legs are most of what one holds.
     const touches = touchesOf(legsOf(asked.event));
     const task: Task = {
       id,

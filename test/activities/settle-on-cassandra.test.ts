@@ -7,10 +7,11 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { Client } from 'cassandra-driver';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createSettleActivities } from '../../src/activities/settle.ts';
+import { quarantineWith } from '../../src/cli/quarantine-with.ts';
 import { LEDGER_COLUMNS, rowOf, TRADE_COLUMNS } from '../../src/domain/chunk.ts';
-import { eventId, type SettlementEvent } from '../../src/domain/event.ts';
+import type { SettlementEvent } from '../../src/domain/event.ts';
 import { INT64_MAX } from '../../src/domain/integers.ts';
-import { readQuarantined, writeQuarantined } from '../../src/ledger/quarantine.ts';
+import { readQuarantined } from '../../src/ledger/quarantine.ts';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import { writeWatermark } from '../../src/ledger/streams.ts';
 import { Settler } from '../../src/settlement/settler.ts';
@@ -75,21 +76,7 @@ async function attempt(
   const activities = createSettleActivities({
     settler,
     attemptMs,
-    quarantine: (stream, conflict, event) =>
-      writeQuarantined(client, {
-        stream,
-        sequence: event.sequence,
-        partition: asked.chunk.partition,
-        kind: event.kind,
-        id: eventId(event),
-        reason: conflict.reason,
-        userId: BigInt(conflict.user),
-        assetId: conflict.asset,
-        expected: BigInt(conflict.expected),
-        found: BigInt(conflict.found),
-        foundAtMs: Date.now(),
-        row: rowOf({ event, predecessors: [] }),
-      }),
+    quarantine: quarantineWith(client, () => asked.chunk.partition),
   });
   const info = {
     attempt: number,

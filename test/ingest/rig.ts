@@ -17,13 +17,11 @@ import type * as _globalSetup from '../global-setup.ts';
 import { createSettleActivities } from '../../src/activities/settle.ts';
 import { audit } from '../../src/audit/index.ts';
 import type { OracleFile } from '../../src/audit/index.ts';
+import { quarantineWith } from '../../src/cli/quarantine-with.ts';
 import { createPartitionWorker } from '../../src/cli/worker-host.ts';
 import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
 import { partitionOfEvent } from '../../src/domain/partition.ts';
-import { rowOf } from '../../src/domain/chunk.ts';
-import { eventId } from '../../src/domain/event.ts';
 import { Ingest, type IngestEnding, type IngestOptions } from '../../src/ingest/ingest.ts';
-import { writeQuarantined } from '../../src/ledger/quarantine.ts';
 import { readRejected, type RejectedMessage } from '../../src/ledger/rejected.ts';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import { readStream, type StreamRecord } from '../../src/ledger/streams.ts';
@@ -153,21 +151,7 @@ export class Rig {
       activities: createSettleActivities({
         settler: settler ?? new Settler({ storage: new CassandraStorage(client), limits }),
         attemptMs: 2_000,
-        quarantine: (stream, conflict, event) =>
-          writeQuarantined(client, {
-            stream,
-            sequence: event.sequence,
-            partition: partitionOfEvent(event, PARTITIONS),
-            kind: event.kind,
-            id: eventId(event),
-            reason: conflict.reason,
-            userId: BigInt(conflict.user),
-            assetId: conflict.asset,
-            expected: BigInt(conflict.expected),
-            found: BigInt(conflict.found),
-            foundAtMs: Date.now(),
-            row: rowOf({ event, predecessors: [] }),
-          }),
+        quarantine: quarantineWith(client, (event) => partitionOfEvent(event, PARTITIONS)),
       }),
     });
     this.#working = this.#worker.run();

@@ -6,10 +6,9 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { loadConfig, type Config, type ConfigOverrides } from '../../config/index.ts';
 import { Ingest, type IngestEnding } from '../../ingest/ingest.ts';
-import { consistencyOf, readConsistencyOf } from '../../ledger/connection.ts';
 import { createLogger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
-import { ledgerOptions } from '../ledger-options.ts';
+import { storageConsistency } from '../settler-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { temporalClient } from '../temporal-connection.ts';
 
@@ -56,10 +55,7 @@ async function run(flags: Flags): Promise<void> {
         chunk: { eventsMax: config.ingest.chunkEventsMax, bytesMax: config.ingest.chunkBytesMax },
         divisorOf: divisors(config),
         afterStop: flags.afterStop === true,
-        storage: {
-          readConsistency: readConsistencyOf(ledgerOptions(config)),
-          writeConsistency: consistencyOf(ledgerOptions(config)),
-        },
+        storage: storageConsistency(config),
       });
       report(flags, await runUntilEnd(ingest, log));
     } finally {

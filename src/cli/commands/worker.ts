@@ -7,19 +7,16 @@ import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { createSettleActivities } from '../../activities/settle.ts';
 import { loadConfig, type Config } from '../../config/index.ts';
-import { rowOf } from '../../domain/chunk.ts';
-import { eventId } from '../../domain/event.ts';
 import { partitionOfEvent } from '../../domain/partition.ts';
-import { writeQuarantined } from '../../ledger/quarantine.ts';
-import { consistencyOf, readConsistencyOf } from '../../ledger/connection.ts';
 import { CassandraStorage } from '../../ledger/storage.ts';
 import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger } from '../../logging/index.ts';
 import { Settler } from '../../settlement/settler.ts';
 import { openDatabase } from '../cassandra-connection.ts';
-import { ledgerOptions } from '../ledger-options.ts';
 import { UPDATES_IN_FLIGHT_MAX } from '../../workflows/contract.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
+import { quarantineWith } from '../quarantine-with.ts';
+import { settlerLimits, workerStorageOptions } from '../settler-options.ts';
 import { workerConnection } from '../temporal-connection.ts';
 import { createPartitionWorker } from '../worker-host.ts';
 
@@ -56,31 +53,12 @@ async function run(): Promise<void> {
     await cassandra.shutdown();
     throw error;
   });
-  const storage = new CassandraStorage(cassandra, {
-    readsInFlightMax: config.settlement.readsInFlightMax,
-    readConsistency: readConsistencyOf(ledgerOptions(config)),
-    writeConsistency: consistencyOf(ledgerOptions(config)),
-  });
+  const storage = new CassandraStorage(cassandra, workerStorageOptions(config));
   const settler = new Settler({ storage, limits: settlerLimits(config) });
   const activities = createSettleActivities({
     settler,
     attemptMs: config.settlement.attemptMs,
-    quarantine: async (stream, conflict, event) => {
-      await writeQuarantined(cassandra, {
-        stream,
-        sequence: event.sequence,
-        partition: partitionOfEvent(event, partitions),
-        kind: event.kind,
-        id: eventId(event),
-        reason: conflict.reason,
-        userId: BigInt(conflict.user),
-        assetId: conflict.asset,
-        expected: BigInt(conflict.expected),
-        found: BigInt(conflict.found),
-        foundAtMs: Date.now(),
-        row: rowOf({ event, predecessors: [] }),
-      });
-    },
+    quarantine: quarantineWith(cassandra, (event) => partitionOfEvent(event, partitions)),
   });
   try {
     const worker = await createPartitionWorker({
@@ -110,11 +88,6 @@ async function connectedFor(config: Config, cassandra: Client): Promise<NativeCo
   const record = await readStream(cassandra, config.stream.name);
   if (record) requirePartitions(record, config.stream.partitions);
   return workerConnection(config);
-}
-
-function settlerLimits({ settlement }: Config) {
-  const { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeRetryMsMax } = settlement;
-  return { groupEventsMax, groupBytesMax, batchesInFlightMax, doubtMs, writeMsMax: writeRetryMsMax };
 }
 
 /** Adds the command. */
