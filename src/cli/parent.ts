@@ -3,6 +3,7 @@
 /** What worker and ingest tell a parent. */
 export type ChildMessage =
   | { readonly type: 'ready'; readonly endpoint?: string }
+  | { readonly type: 'standby'; readonly lease: string; readonly holder: string }
   | { readonly type: 'memory'; readonly rssMiB: number }
   | { readonly type: 'progress'; readonly progress: unknown }
   | { readonly type: 'ended'; readonly ending: unknown };

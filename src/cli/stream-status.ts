@@ -5,6 +5,7 @@
 import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
 import { partitionStatus } from '../ingest/update-sender.ts';
+import { readLeaseRow } from '../ledger/leases.ts';
 import { highestLineAbove, readLine } from '../ledger/stream-log.ts';
 import { readQuarantined } from '../ledger/quarantine.ts';
 import { readStreams, type StreamRecord } from '../ledger/streams.ts';
@@ -25,6 +26,8 @@ export interface StreamStatus {
   readonly halted: readonly { readonly partition: number; readonly halt: Halt }[];
   /** Partitions whose workflow did not answer: no worker runs, or Temporal is away. */
   readonly unanswered: number;
+  /** Who feeds the stream, or did last; `held` is false where the lease was given back. */
+  readonly ingest?: { readonly lease: string; readonly holder: string; readonly held: boolean };
   /** Events above the watermark that were found in conflict, as kept in the database. */
   readonly quarantined: readonly {
     readonly sequence: string;
@@ -50,7 +53,8 @@ async function streamStatus(
   record: StreamRecord,
 ): Promise<StreamStatus> {
   const { stream, watermark } = record;
-  const [highest, oldest] = await Promise.all([
+  const [lease, highest, oldest] = await Promise.all([
+    readLeaseRow(cassandra, stream),
     highestLineAbove(cassandra, stream, watermark),
     readLine(cassandra, stream, watermark + 1n),
   ]);
@@ -76,6 +80,15 @@ async function streamStatus(
           },
         }
       : {}),
+    ...(lease.lease === 0n
+      ? {}
+      : {
+          ingest: {
+            lease: lease.lease.toString(),
+            holder: lease.holder,
+            held: lease.holderId !== undefined,
+          },
+        }),
     halted,
     unanswered,
     quarantined: quarantined.map(({ sequence, kind, id, reason }) => ({

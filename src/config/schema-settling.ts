@@ -75,6 +75,14 @@ export const ingest = z.object({
     500 * KIB,
     300 * KIB,
   ),
+  leaseMs: count(
+    'SETTLED_INGEST_LEASE_MS',
+    'How long the lease of an ingest is good after each renewal, in ms. An ingest that cannot renew it for so long ' +
+      'ends; one that stands by takes over so long after another was last heard of.',
+    1_000,
+    600_000,
+    10_000,
+  ),
   receiveHighWaterMark: count(
     'SETTLED_INGEST_RECEIVE_HIGH_WATER_MARK',
     "Messages in ZeroMQ's receive buffer, about.",

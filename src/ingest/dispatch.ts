@@ -24,6 +24,8 @@ export interface DispatchOptions {
   readonly taskQueue: string;
   readonly limits: PartitionLimits;
   readonly chunk: ChunkBounds;
+  /** False where nothing may be sent any more: the lease ran out. */
+  mayBeSent(): boolean;
   /** Told of sequences that are settled. */
   settled(sequences: readonly bigint[]): void;
   /** Told of what ends the stream. */
@@ -52,6 +54,7 @@ export class Dispatch {
       taskQueue,
       limits,
       pause: (ms) => sleep(ms),
+      mayBeSent: () => options.mayBeSent(),
       onRetry: ({ partition, first, last }, problem) => {
         log.warn({ partition, first, last, problem }, 'sending the chunk again');
       },

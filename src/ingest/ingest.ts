@@ -19,6 +19,8 @@ import { ClassicAdapter } from './classic.ts';
 import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
+import type { LeaseEnding } from './lease.ts';
+import { isLeaseEnd, leaseEnded } from './lease-end.ts';
 import { LineWriter } from './line-writer.ts';
 import { NumberedSequence } from './numbered.ts';
 import { openIngestStream, type Opening } from './opening.ts';
@@ -85,6 +87,7 @@ export class Ingest {
       client: options.temporal,
       lease,
       limits: options.limits ?? PARTITION_LIMITS,
+      mayBeSent: () => options.lease.isHeld(),
       settled: (sequences) => {
         this.#settled(sequences);
       },
@@ -96,6 +99,7 @@ export class Ingest {
       lease,
       writeLines: (lines) => writeLines(cassandra, stream, lines),
       readLease: () => readLease(cassandra, stream),
+      isHeld: () => options.lease.isHeld(),
     });
     this.#intake = new Intake({
       write: (lines) => writer.write(lines),
@@ -118,7 +122,8 @@ export class Ingest {
   static async open(options: IngestOptions): Promise<Ingest> {
     const storage = new CassandraStorage(options.cassandra, options.storage);
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
-    const opening = await openIngestStream({ ...options, storage, unfinishedMsMax });
+    const lease = options.lease.number;
+    const opening = await openIngestStream({ ...options, lease, storage, unfinishedMsMax });
     const receiver = await Receiver.open({
       endpoint: options.endpoint,
       bind: options.bind,
@@ -167,11 +172,16 @@ export class Ingest {
 
   /** Reads the stream until it is closed or stops. */
   async run(): Promise<IngestEnding> {
+    void this.#options.lease.ended.then((ending) => {
+      this.#stop(this.#leaseEnded(ending));
+      return undefined;
+    });
     try {
       while (!this.#closing) {
         const frames = await this.#receiver.receive();
         if (!frames) break;
         this.#messages += 1;
+        if (!this.#options.lease.isHeld()) throw this.#leaseEnded({ kind: 'expired', problem: undefined });
         await this.#take(frames);
         while (this.#inFlight >= this.#options.maxInFlightEvents && !this.#closing)
           await this.#watermark.advance();
@@ -261,7 +271,11 @@ export class Ingest {
   /** True if nothing more can be settled by this ingest. */
   get #isLost(): boolean {
     const reason = this.#stopped?.stop.reason;
-    return reason === 'lease-lost' || reason === 'bad-chunk';
+    return isLeaseEnd(reason) || reason === 'bad-chunk';
+  }
+
+  #leaseEnded(ending: LeaseEnding): StreamStopped {
+    return leaseEnded(ending, this.#opening.lease, this.#sequence.received + 1n);
   }
 
   /** Waits for what is in flight, but not for long beside a partition that waits for a person. */
@@ -284,7 +298,7 @@ export class Ingest {
   async #end(): Promise<IngestEnding> {
     const { log } = this.#options;
     const stop = this.#stopped?.stop;
-    if (stop)
+    if (stop && !isLeaseEnd(stop.reason))
       await this.#recordStop(JSON.stringify(stop)).catch((error: unknown) => {
         log.warn({ problem: String(error) }, 'why the stream stopped could not be recorded');
       });

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamLine } from '../ledger/stream-log.ts';
+import { leaseEnded } from './lease-end.ts';
 import { StreamStopped } from './stop.ts';
 
 const LOOK_MS_MIN = 20;
@@ -15,6 +16,8 @@ export interface LineWriterOptions {
   writeLines(lines: readonly StreamLine[]): Promise<void>;
   /** The newest lease of the stream, linearizable. */
   readLease(): Promise<bigint>;
+  /** Asked before anything is written: false where the lease ran out. @default always true */
+  isHeld?(): boolean;
   /** Least time between the beginnings of two looks, ms. @default 20 */
   readonly lookMsMin?: number;
 }
@@ -37,8 +40,10 @@ export class LineWriter {
    * @throws {@link StreamStopped} `lease-lost`; the database's errors
    */
   async write(lines: readonly StreamLine[]): Promise<void> {
-    await this.#options.writeLines(lines);
     const { lease } = this.#options;
+    if (!(this.#options.isHeld?.() ?? true))
+      throw leaseEnded({ kind: 'expired', problem: undefined }, lease, lines[0]?.sequence ?? 0n);
+    await this.#options.writeLines(lines);
     const newest = await this.#look();
     if (newest !== lease) throw leaseLost(lines[0]?.sequence ?? 0n, newest, lease);
   }

@@ -1,6 +1,6 @@
 /**
- * What an ingest does before it opens its socket: it holds the stream's record against its configuration (I10), takes
- * the next fencing number, and finds out where the stream stands. A numbered stream goes on after the watermark; lines
+ * What an ingest that has the stream's lease does before it opens its socket: it holds the stream's record against its
+ * configuration (I10), and finds out where the stream stands. A numbered stream goes on after the watermark; lines
  * above it are written again and compared (I1b). A classic engine cannot send again, so its stream opens only when
  * nothing is unfinished.
  */
@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { balanceName } from '../domain/balance.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { isTradeLine, readEventRow } from '../ledger/event-lookup.ts';
-import { takeLease } from '../ledger/leases.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
 import { linesAbove, linesDown, writeLines, writesOf, type StreamLine } from '../ledger/stream-log.ts';
 import {
@@ -39,8 +38,8 @@ export interface OpeningOptions {
   readonly stream: string;
   readonly partitions: number;
   readonly dialect: StreamRecord['dialect'];
-  /** Who opens it, for people. */
-  readonly holder: string;
+  /** The fencing number under which it is opened. */
+  readonly lease: bigint;
   /** Goes on with a classic stream that stopped. */
   readonly afterStop?: boolean;
   /** How long to wait for what a former classic ingest left unfinished, ms. */
@@ -76,11 +75,10 @@ function stillStopped(stream: string, stopped: string): string {
  * events that were received and are not settled
  */
 export async function openIngestStream(options: OpeningOptions): Promise<Opening> {
-  const { cassandra, stream } = options;
+  const { cassandra, stream, lease } = options;
   const record = await openStream(cassandra, stream, options.partitions, options.dialect);
   if (options.dialect === 'classic' && record.stopped !== undefined && options.afterStop !== true)
     throw new UnfinishedStreamError(stillStopped(stream, record.stopped));
-  const lease = await takeLease(cassandra, stream, options.holder);
   const deadline = Date.now() + options.unfinishedMsMax;
   if (options.dialect === 'classic') await untilNothingUnfinished(options, deadline);
   const start = await readWatermark(cassandra, stream);

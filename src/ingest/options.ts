@@ -5,6 +5,7 @@ import type { StorageOptions } from '../ledger/storage.ts';
 import type { Logger } from '../logging/index.ts';
 import type { Dialect } from '../wire/message.ts';
 import type { PartitionLimits } from '../workflows/contract.ts';
+import type { HeldLease } from './lease.ts';
 import type { ChunkBounds } from './partition-lane.ts';
 
 /** Connections, the stream, and bounds. */
@@ -18,8 +19,8 @@ export interface IngestOptions {
   readonly endpoint: string;
   readonly bind: boolean;
   readonly taskQueue: string;
-  /** Who runs it, for people: host and process id. */
-  readonly holder: string;
+  /** By which it may feed the stream; whoever took it releases it when the ingest has ended. */
+  readonly lease: HeldLease;
   readonly maxInFlightEvents: number;
   readonly receiveHighWaterMark: number;
   readonly chunk: ChunkBounds;

@@ -19,6 +19,8 @@ export type StopReason =
   | 'conflict'
   /** Another ingest has taken the stream over. */
   | 'lease-lost'
+  /** Our lease could not be renewed in time: another ingest may have taken the stream over. */
+  | 'lease-expired'
   /** A workflow refused a chunk as none of ours: ingest and worker are of different versions. */
   | 'bad-chunk';
 

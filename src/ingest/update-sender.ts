@@ -42,6 +42,8 @@ export interface UpdateSenderOptions {
   readonly taskQueue: string;
   readonly limits: PartitionLimits;
   pause(ms: number): Promise<void>;
+  /** Asked before each Update: false where nothing may be sent any more, since the lease ran out. @default always true */
+  mayBeSent?(): boolean;
   /** Told of each failure that is tried again. */
   onRetry(chunk: Chunk, problem: string): void;
   /** Told of what ends the stream. */
@@ -73,6 +75,7 @@ export class UpdateSender {
   async send(chunk: Chunk): Promise<SentChunk> {
     const updateId = chunkUpdateId(chunk);
     for (let delayMs = RETRY_MS_FIRST; !this.#closed; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      if (!(this.#options.mayBeSent?.() ?? true)) break;
       try {
         const result = await this.#options.client.workflow.executeUpdateWithStart<
           Workflow,

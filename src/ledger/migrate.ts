@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { types, type Client } from 'cassandra-driver';
 import { connect, type LedgerOptions } from './connection.ts';
 import { tables } from './migrations/0001-tables.ts';
+import { leases } from './migrations/0002-leases.ts';
 
 /** One numbered change of the schema. Its statements must be harmless when repeated. */
 export interface Migration {
@@ -19,7 +20,7 @@ export interface Migration {
 }
 
 /** All migrations, ascending. */
-export const MIGRATIONS: readonly Migration[] = [tables];
+export const MIGRATIONS: readonly Migration[] = [tables, leases];
 
 /** The schema cannot be brought up to date; the message says why and what to do. */
 export class MigrationError extends Error {

@@ -109,7 +109,8 @@ describe('a numbered ingest that is started again', () => {
     const first = await rig.ingest({ stream, endpoint: engine.endpoint });
     await rig.send(engine, messages.slice(0, 50));
     await first.untilSettled(50);
-    const second = await rig.ingest({ stream, endpoint: sameEngine.endpoint });
+    const lease = await rig.stolenLease(stream);
+    const second = await rig.ingest({ stream, endpoint: sameEngine.endpoint, lease });
     await rig.send(engine, messages.slice(50, 60));
     expect(await first.ended).toMatchObject({
       kind: 'stopped',

@@ -22,6 +22,9 @@ import { createPartitionWorker } from '../../src/cli/worker-host.ts';
 import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
 import { partitionOfEvent } from '../../src/domain/partition.ts';
 import { Ingest, type IngestEnding, type IngestOptions } from '../../src/ingest/ingest.ts';
+import { standBy } from '../../src/ingest/lease-standby.ts';
+import type { HeldLease, LeaseKeeper } from '../../src/ingest/lease.ts';
+import { takeLease } from '../../src/ledger/leases.ts';
 import { readRejected, type RejectedMessage } from '../../src/ledger/rejected.ts';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import { readStream, type StreamRecord } from '../../src/ledger/streams.ts';
@@ -85,12 +88,20 @@ export class RunningIngest {
   readonly logs: readonly Logged[];
   readonly ended: Promise<IngestEnding>;
 
-  constructor(ingest: Ingest, logs: readonly Logged[]) {
+  constructor(ingest: Ingest, logs: readonly Logged[], release: () => Promise<void>) {
     this.ingest = ingest;
     this.logs = logs;
-    this.ended = ingest.run();
+    this.ended = this.#run(release);
     // Awaited by the test, or a failure of it.
     this.ended.catch(() => undefined);
+  }
+
+  async #run(release: () => Promise<void>): Promise<IngestEnding> {
+    try {
+      return await this.ingest.run();
+    } finally {
+      await release();
+    }
   }
 
   /** The log's lines with this message. */
@@ -194,12 +205,29 @@ export class Rig {
     return publisher;
   }
 
+  /** The lease of a stream, which nobody may hold. */
+  async lease(stream: string, log = recordingLog().log): Promise<LeaseKeeper> {
+    const holderId = randomUUID();
+    const { client } = this.database;
+    const durationMs = 10_000;
+    return standBy({ client, log, stream, holder: 'test', holderId, durationMs, standBy: false });
+  }
+
+  /** The lease of a stream, whoever holds it. */
+  async stolenLease(stream: string): Promise<HeldLease> {
+    const number = await takeLease(this.database.client, stream, 'thief');
+    return { number, isHeld: () => true, ended: new Promise(() => undefined) };
+  }
+
   /** Opens an ingest and lets it run. */
   async ingest(
     options: Pick<IngestOptions, 'stream' | 'endpoint'> & Partial<IngestOptions>,
   ): Promise<RunningIngest> {
     const { log, lines } = recordingLog();
+    const keeper = options.lease ? undefined : await this.lease(options.stream, log);
+    const release = async (): Promise<void> => keeper?.release();
     const ingest = await Ingest.open({
+      lease: options.lease ?? keeper!,
       cassandra: this.database.client,
       temporal: this.temporal,
       log,
@@ -207,14 +235,16 @@ export class Rig {
       partitions: PARTITIONS,
       bind: false,
       taskQueue: this.taskQueue,
-      holder: 'test',
       maxInFlightEvents: 20_000,
       receiveHighWaterMark: 1_000,
       chunk: { eventsMax: 500, bytesMax: 200 * 1024 },
       divisorOf: () => 1n,
       ...options,
+    }).catch(async (error: unknown) => {
+      await release();
+      throw error;
     });
-    const running = new RunningIngest(ingest, lines);
+    const running = new RunningIngest(ingest, lines, release);
     this.#ingests.push(running);
     return running;
   }

@@ -1,13 +1,19 @@
 /**
  * `settled ingest`: takes a stream from an engine's socket and feeds it to the partitions' workflows, until it is
- * interrupted or the stream stops.
+ * interrupted or the stream stops. It does so under the stream's lease: while another ingest has that, it stands by.
  */
-import { hostname } from 'node:os';
+import type { Client as TemporalClient } from '@temporalio/client';
+import type { Client as CassandraClient } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { loadConfig, type Config, type ConfigOverrides } from '../../config/index.ts';
 import { Ingest, type IngestEnding } from '../../ingest/ingest.ts';
-import { createLogger } from '../../logging/index.ts';
+import { isLeaseEnd } from '../../ingest/lease-end.ts';
+import { standBy } from '../../ingest/lease-standby.ts';
+import type { LeaseKeeper } from '../../ingest/lease.ts';
+import { readStream, requirePartitions } from '../../ledger/streams.ts';
+import { createLogger, type Logger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
+import { holderName, isHolderGone, newHolderId } from '../holder.ts';
 import { storageConsistency } from '../settler-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { temporalClient } from '../temporal-connection.ts';
@@ -16,6 +22,8 @@ import { temporalClient } from '../temporal-connection.ts';
 const STOPPED_EXIT_CODE = 3;
 /** Interrupted, and events in flight were not settled in time; the next ingest goes on after the watermark. */
 const UNSETTLED_EXIT_CODE = 4;
+/** Our lease ended: the stream goes on elsewhere, or may. Started again, the ingest stands by. */
+const LEASE_EXIT_CODE = 5;
 const PROGRESS_INTERVAL_MS = 200;
 
 interface Flags {
@@ -24,6 +32,7 @@ interface Flags {
   readonly bind?: boolean;
   readonly classic?: boolean;
   readonly afterStop?: boolean;
+  readonly standby: boolean;
   readonly json?: boolean;
 }
 
@@ -33,45 +42,121 @@ async function run(flags: Flags): Promise<void> {
     ingest: { endpoint: flags.endpoint, bind: flags.bind ? 'true' : undefined },
   };
   const config = loadConfig(process.env, overrides);
-  const { stream } = config;
-  const log = createLogger(config.log, { part: 'ingest', stream: stream.name });
+  const log = createLogger(config.log, { part: 'ingest', stream: config.stream.name });
+  const interrupted = new AbortController();
+  const interrupt = (): void => {
+    interrupted.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const cassandra = await openDatabase(config);
   try {
+    const record = await readStream(cassandra, config.stream.name);
+    if (record) requirePartitions(record, config.stream.partitions);
     const temporal = await temporalClient(config);
     try {
-      const ingest = await Ingest.open({
-        cassandra,
-        temporal,
-        log,
-        stream: stream.name,
-        dialect: stream.kind,
-        partitions: stream.partitions,
-        endpoint: config.ingest.endpoint,
-        bind: config.ingest.bind,
-        taskQueue: config.temporal.taskQueue,
-        holder: `${hostname()} pid ${process.pid}`,
-        maxInFlightEvents: config.ingest.maxInFlightEvents,
-        receiveHighWaterMark: config.ingest.receiveHighWaterMark,
-        chunk: { eventsMax: config.ingest.chunkEventsMax, bytesMax: config.ingest.chunkBytesMax },
-        divisorOf: divisors(config),
-        afterStop: flags.afterStop === true,
-        storage: storageConsistency(config),
-      });
-      report(flags, await runUntilEnd(ingest, log));
+      await serve(flags, { config, log, cassandra, temporal, signal: interrupted.signal });
     } finally {
       await temporal.connection.close();
     }
   } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await cassandra.shutdown();
     leaveParent();
   }
 }
 
-async function runUntilEnd(ingest: Ingest, log: ReturnType<typeof createLogger>): Promise<IngestEnding> {
+/** What an ingest of this process stands on. */
+interface Place {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly cassandra: CassandraClient;
+  readonly temporal: TemporalClient;
+  /** Aborted when the process is to end. */
+  readonly signal: AbortSignal;
+}
+
+/** Feeds the stream whenever its lease is ours, until the stream stops or the process is to end. */
+async function serve(flags: Flags, place: Place): Promise<void> {
+  for (;;) {
+    const lease = await leaseOf(flags, place);
+    if (!lease) {
+      if (flags.json) process.stdout.write(`${JSON.stringify({ kind: 'standby' })}\n`);
+      return;
+    }
+    let ending: IngestEnding;
+    try {
+      ending = await feed(flags, place, lease);
+    } finally {
+      await lease.release().catch((error: unknown) => {
+        place.log.warn({ problem: String(error) }, 'the lease could not be given back; it will run out');
+      });
+    }
+    if (!isLeaseEnd(ending.stop?.reason) || !flags.standby || place.signal.aborted) {
+      tellParent({ type: 'ended', ending });
+      report(flags, ending);
+      return;
+    }
+  }
+}
+
+/** The stream's lease, when it is our turn; undefined if the process is to end before. */
+async function leaseOf(flags: Flags, place: Place): Promise<LeaseKeeper | undefined> {
+  const { config, log, cassandra, signal } = place;
+  try {
+    return await standBy({
+      client: cassandra,
+      log,
+      stream: config.stream.name,
+      holder: holderName(),
+      holderId: newHolderId(),
+      durationMs: config.ingest.leaseMs,
+      standBy: flags.standby,
+      signal,
+      isGone: isHolderGone,
+      onStandby: ({ lease, holder }) => {
+        log.info(
+          { lease, holder },
+          `standby: lease ${lease} is held by ${holder}; takes over when it runs out`,
+        );
+        tellParent({ type: 'standby', lease: lease.toString(), holder });
+      },
+    });
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<IngestEnding> {
+  const { config, log, cassandra, temporal, signal } = place;
+  const { stream } = config;
+  const ingest = await Ingest.open({
+    cassandra,
+    temporal,
+    log,
+    stream: stream.name,
+    dialect: stream.kind,
+    partitions: stream.partitions,
+    endpoint: config.ingest.endpoint,
+    bind: config.ingest.bind,
+    taskQueue: config.temporal.taskQueue,
+    lease,
+    maxInFlightEvents: config.ingest.maxInFlightEvents,
+    receiveHighWaterMark: config.ingest.receiveHighWaterMark,
+    chunk: { eventsMax: config.ingest.chunkEventsMax, bytesMax: config.ingest.chunkBytesMax },
+    divisorOf: divisors(config),
+    afterStop: flags.afterStop === true,
+    storage: storageConsistency(config),
+  });
+  return runUntilEnd(ingest, log, signal);
+}
+
+async function runUntilEnd(ingest: Ingest, log: Logger, signal: AbortSignal): Promise<IngestEnding> {
   const close = (): void => {
     ingest.close();
   };
-  process.on('SIGINT', close).on('SIGTERM', close);
+  signal.addEventListener('abort', close, { once: true });
+  if (signal.aborted) close();
   const stopTelling = tellRegularly(PROGRESS_INTERVAL_MS, () => {
     tellParent({ type: 'memory', rssMiB: residentMiB() });
     return { type: 'progress', progress: ingest.progress };
@@ -84,11 +169,10 @@ async function runUntilEnd(ingest: Ingest, log: ReturnType<typeof createLogger>)
     );
     const ending = await ingest.run();
     log.info({ kind: ending.kind, unsettled: ending.unsettled, ...ending.progress }, 'ingest ended');
-    tellParent({ type: 'ended', ending });
     return ending;
   } finally {
     stopTelling();
-    process.off('SIGINT', close).off('SIGTERM', close);
+    signal.removeEventListener('abort', close);
   }
 }
 
@@ -100,7 +184,7 @@ function report(flags: Flags, ending: IngestEnding): void {
       process.stderr.write(
         `The stream stopped at sequence ${stop.sequence} (${stop.reason}): ${stop.message}\n`,
       );
-    process.exitCode = STOPPED_EXIT_CODE;
+    process.exitCode = isLeaseEnd(stop?.reason) ? LEASE_EXIT_CODE : STOPPED_EXIT_CODE;
   } else if (ending.unsettled > 0) process.exitCode = UNSETTLED_EXIT_CODE;
 }
 
@@ -116,13 +200,14 @@ export function register(program: Command): void {
     .command('ingest')
     .description(
       'take a stream from an engine and settle it, until interrupted (exit codes: 0 closed with everything settled, ' +
-        '1 could not run, 3 the stream stopped, 4 closed with events unsettled)',
+        '1 could not run, 3 the stream stopped, 4 closed with events unsettled, 5 its lease ended)',
     )
     .option('--stream <name>', 'the name of the stream (SETTLED_STREAM)')
     .option('--endpoint <tcp://host:port>', "the engine's PUSH socket (SETTLED_INGEST_ENDPOINT)")
     .option('--bind', 'bind the endpoint instead of connecting to it (SETTLED_INGEST_BIND)')
     .option('--classic', 'the engine numbers trades only and cannot send again (SETTLED_STREAM_KIND=classic)')
     .option('--after-stop', 'go on with a classic stream that stopped, although something is missing in it')
+    .option('--no-standby', 'fail at once where another ingest has the stream, and end where its lease ends')
     .option('--json', 'print how it ended as one JSON object')
     .action(run);
 }

@@ -62,6 +62,10 @@ function describe(stack: StackStatus, streams: readonly StreamStatus[] | Problem
     lines.push(
       `  ${stream.stream.padEnd(10)} ${stream.dialect}, ${stream.partitions} partitions, watermark ${stream.watermark}, lag ${stream.lag}`,
     );
+    if (stream.ingest)
+      lines.push(
+        `  ${''.padEnd(10)} lease ${stream.ingest.lease} ${stream.ingest.held ? 'is held by' : 'was given back by'} ${stream.ingest.holder}`,
+      );
     const oldest = stream.oldestUnsettled;
     if (oldest)
       lines.push(

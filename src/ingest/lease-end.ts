@@ -1,0 +1,28 @@
+/** What a person is told where an ingest ends since its lease did. It says nothing about the stream, which goes on elsewhere. */
+import type { LeaseEnding } from './lease.ts';
+import { StreamStopped, type StopReason } from './stop.ts';
+
+/** True for the reasons that mean that this ingest may not feed the stream any more. */
+export function isLeaseEnd(reason: StopReason | undefined): boolean {
+  return reason === 'lease-lost' || reason === 'lease-expired';
+}
+
+/**
+ * The stop of an ingest whose lease ended.
+ *
+ * @param sequence the first that it did not accept
+ */
+export function leaseEnded(ending: LeaseEnding, lease: bigint, sequence: bigint): StreamStopped {
+  const rest =
+    'Nothing more is sent under it; what it had sent on is settled or is sent again by the next ingest';
+  const problem = ending.kind === 'expired' && ending.problem !== undefined ? ` (${ending.problem})` : '';
+  return new StreamStopped({
+    reason: ending.kind === 'lost' ? 'lease-lost' : 'lease-expired',
+    sequence: sequence.toString(),
+    message:
+      ending.kind === 'lost'
+        ? `another ingest has taken the stream over from lease ${lease}. ${rest}`
+        : `lease ${lease} could not be renewed in time${problem}: this process was held up, or the database did not ` +
+          `answer, and another ingest may have taken the stream over. ${rest}`,
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * Two ingests of one stream, as real processes: one feeds it, the other stands by and takes over when the first is
+ * killed, held up, or ended. Never two at once, nothing lost, nothing twice.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Child } from '../../src/cli/demo/child.ts';
+import type { IngestEnding, IngestProgress } from '../../src/ingest/ingest.ts';
+import { Rig, simulated, until } from './rig.ts';
+
+let rig: Rig;
+const folder = mkdtempSync(join(tmpdir(), 'settled-test-'));
+const children: Process[] = [];
+
+beforeAll(async () => {
+  rig = await Rig.start();
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    child.resume();
+    child.kill();
+    await child.ended;
+  }
+  await rig.clear();
+  await rig.stopWorker();
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await rig.stop();
+});
+
+const LEASE_MS = 4_000;
+
+/** An ingest of its own process, and what it told. */
+class Process extends Child {
+  readonly told: { type: string; progress?: IngestProgress; ending?: IngestEnding; lease?: string }[];
+
+  constructor(name: string, stream: string, endpoint: string, ...flags: string[]) {
+    const told: Process['told'] = [];
+    super({
+      args: ['ingest', '--endpoint', endpoint, '--json', ...flags],
+      env: { ...rig.env(stream), SETTLED_INGEST_LEASE_MS: `${LEASE_MS}` },
+      logPath: join(folder, `${stream}-${name}.log`),
+      onMessage: (message) => told.push(message),
+    });
+    this.told = told;
+    children.push(this);
+  }
+
+  count(type: string): number {
+    return this.told.filter((message) => message.type === type).length;
+  }
+
+  async until(type: string, count = 1): Promise<void> {
+    await until(
+      `${type} is told, in ${this.logPath}`,
+      () => this.count(type) >= count || !this.isRunning,
+      30_000,
+    );
+    if (this.count(type) < count) throw new Error(`ended before it told ${type}:\n${this.logTail}`);
+  }
+
+  get watermark(): number {
+    return Number(this.told.findLast((message) => message.progress)?.progress?.watermark ?? 0);
+  }
+
+  get log(): string {
+    return readFileSync(this.logPath, 'utf8');
+  }
+
+  hold(): void {
+    process.kill(this.pid!, 'SIGSTOP');
+  }
+
+  resume(): void {
+    if (this.isRunning) process.kill(this.pid!, 'SIGCONT');
+  }
+}
+
+describe('a second ingest', () => {
+  const { messages, oracle } = simulated({ trades: 300 });
+  const half = Math.floor(messages.length / 2);
+
+  test('stands by, and settles on when the first is killed', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const first = new Process('first', stream, engine.endpoint);
+    await first.until('ready');
+    const second = new Process('second', stream, engine.endpoint);
+    await second.until('standby');
+    expect(second.log).toMatch(/standby: lease 1 is held by .* pid \d+; takes over when it runs out/);
+    await rig.send(engine, messages.slice(0, half));
+    await until('some is settled', () => first.watermark > 0);
+    first.kill();
+    const killedMs = performance.now();
+    await second.until('ready');
+    // On the same machine it is seen that the process is gone, before its lease runs out.
+    expect(performance.now() - killedMs).toBeLessThan(LEASE_MS);
+    await rig.send(engine, messages);
+    await until('all is settled', () => second.watermark === messages.length);
+    expect((await second.stop()).code, second.logTail).toBe(0);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+  }, 90_000);
+
+  test('takes over from one that is held up, which finds its lease run out when it goes on, and stands by in turn', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    // An engine's socket for each: one that is held up keeps its connection, and its share of what is sent.
+    const [engine, other] = [await rig.engine(), await rig.engine()];
+    const first = new Process('first', stream, engine.endpoint);
+    await first.until('ready');
+    const second = new Process('second', stream, other.endpoint);
+    await second.until('standby');
+    await rig.send(engine, messages.slice(0, half));
+    await until('some is settled', () => first.watermark > 0);
+    first.hold();
+    await second.until('ready');
+    // It finds what had been sent to it, and its connections, as if nothing had been.
+    first.resume();
+    await rig.send(other, messages);
+    await first.until('standby');
+    expect(first.log).toMatch(/"reason":"lease-expired"/);
+    await until('all is settled', () => second.watermark === messages.length);
+    expect(first.told.filter((message) => message.type === 'ended')).toEqual([]);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+    // A clean end hands it back at once.
+    const endedMs = performance.now();
+    expect((await second.stop()).code, second.logTail).toBe(0);
+    await first.until('ready', 2);
+    expect(performance.now() - endedMs).toBeLessThan(2_000);
+    await until('it is where the other was', () => first.watermark === messages.length);
+    expect((await first.stop()).code, first.logTail).toBe(0);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+  }, 90_000);
+
+  test('that may not stand by is refused by name, and one that was held up ends by name', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const first = new Process('first', stream, engine.endpoint, '--no-standby');
+    await first.until('ready');
+    const second = new Process('second', stream, engine.endpoint, '--no-standby');
+    expect((await second.ended).code).toBe(1);
+    expect(second.log).toMatch(/lease 1 is held by .* pid \d+/);
+    await rig.send(engine, messages.slice(0, half));
+    first.hold();
+    await sleep(LEASE_MS + 500);
+    first.resume();
+    const { code, stdout } = await first.ended;
+    expect(code, first.logTail).toBe(5);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'stopped', stop: { reason: 'lease-expired' } });
+    expect((await rig.record(stream))?.stopped).toBeUndefined();
+    const third = new Process('third', stream, engine.endpoint, '--no-standby');
+    await third.until('ready');
+    await rig.send(engine, messages);
+    await until('all is settled', () => third.watermark === messages.length);
+    expect((await third.stop()).code, third.logTail).toBe(0);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+  }, 90_000);
+
+  test('of a classic stream takes nothing while it stands by', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const first = new Process('first', stream, engine.endpoint, '--classic');
+    await first.until('ready');
+    const second = new Process('second', stream, engine.endpoint, '--classic');
+    await second.until('standby');
+    expect(engine.peersSeen).toBe(1);
+    expect((await first.stop()).code, first.logTail).toBe(0);
+    await second.until('ready');
+    expect((await second.stop()).code, second.logTail).toBe(0);
+  }, 60_000);
+});
