@@ -7,6 +7,7 @@ import { unknownVariables } from '../config/index.ts';
 import { register as registerDemo } from './commands/demo.ts';
 import { register as registerDown } from './commands/down.ts';
 import { register as registerIngest } from './commands/ingest.ts';
+import { register as registerKeygen } from './commands/keygen.ts';
 import { register as registerLogs } from './commands/logs.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPartition } from './commands/partition.ts';
@@ -34,6 +35,7 @@ for (const register of [
   registerTrade,
   registerVerify,
   registerPartition,
+  registerKeygen,
 ])
   register(program);
 

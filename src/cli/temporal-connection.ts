@@ -18,20 +18,21 @@ interface ConnectionOptions {
 
 function connectionOptions({ temporal }: Config): ConnectionOptions {
   const file = (path: string): Buffer => readFileSync(path);
-  const { tls, apiKeyPath } = temporal;
+  const { tls, apiKey } = temporal;
   return {
     address: temporal.address,
     ...(tls
       ? {
           tls: {
             ...(tls.caPath ? { serverRootCACertificate: file(tls.caPath) } : {}),
+            ...(tls.serverName ? { serverNameOverride: tls.serverName } : {}),
             ...(tls.certPath && tls.keyPath
               ? { clientCertPair: { crt: file(tls.certPath), key: file(tls.keyPath) } }
               : {}),
           },
         }
       : {}),
-    ...(apiKeyPath ? { apiKey: file(apiKeyPath).toString('utf8').trim() } : {}),
+    ...(apiKey ? { apiKey: apiKey.reveal() } : {}),
   };
 }
 

@@ -29,11 +29,11 @@ export interface TlsFiles {
 
 /** The configuration of a process. Frozen through and through. */
 export interface Config {
-  readonly temporal: Readonly<Omit<Parsed['temporal'], 'address' | 'tls' | 'uiUrl'>> & {
+  readonly temporal: Readonly<Omit<Parsed['temporal'], 'address' | 'tls' | 'uiUrl' | 'apiKeyPath'>> & {
     /** host:port of the frontend. */
     readonly address: string;
     readonly addressSource: AddressSource;
-    readonly tls: Readonly<TlsFiles> | undefined;
+    readonly tls: (Readonly<TlsFiles> & { readonly serverName?: string | undefined }) | undefined;
     readonly uiUrl: string | undefined;
   };
   readonly cassandra: Readonly<
@@ -111,6 +111,13 @@ function relationFaults({ temporal, cassandra, ingest, stack }: Parsed): ConfigF
   const fault = (variable: string, problem: string) => faults.push({ variable, problem });
   if (ingest.chunkEventsMax > ingest.maxInFlightEvents)
     fault('SETTLED_INGEST_CHUNK_EVENTS_MAX', 'must not exceed SETTLED_INGEST_MAX_IN_FLIGHT_EVENTS');
+  if ((ingest.curveKeyPath === undefined) !== (ingest.curvePeersPath === undefined))
+    fault(
+      `SETTLED_INGEST_CURVE_${ingest.curveKeyPath === undefined ? 'SECRET_KEY' : 'PEER_KEYS'}_PATH`,
+      "must be given: our secret key and the engine's public key go together",
+    );
+  if (temporal.apiKey && temporal.apiKeyPath)
+    fault('SETTLED_TEMPORAL_API_KEY_PATH', 'must be left out where SETTLED_TEMPORAL_API_KEY is given');
   if (cassandra.password && cassandra.passwordPath)
     fault('SETTLED_CASSANDRA_PASSWORD_PATH', 'must be left out where SETTLED_CASSANDRA_PASSWORD is given');
   if ((cassandra.password ?? cassandra.passwordPath) && !cassandra.username)
@@ -136,14 +143,21 @@ function relationFaults({ temporal, cassandra, ingest, stack }: Parsed): ConfigF
   return faults;
 }
 
+/** The secret in a file, without the line's end that editors put there. */
+function secretIn(path: string | undefined): Secret | undefined {
+  return path === undefined ? undefined : new Secret(readFileSync(path, 'utf8').replace(/\r?\n$/, ''));
+}
+
 function temporalOf({ temporal, stack }: Parsed, state: StackState): Config['temporal'] {
-  const { tls, address, uiUrl, ...rest } = temporal;
+  const { tls, address, uiUrl, apiKeyPath, ...rest } = temporal;
   const started = state.temporal?.ports;
   const { enabled, ...files } = tls;
-  const secured = enabled ?? Boolean(tls.caPath ?? tls.certPath ?? temporal.apiKeyPath);
+  const apiKey = temporal.apiKey ?? secretIn(apiKeyPath);
+  const secured = enabled ?? Boolean(tls.caPath ?? tls.certPath ?? tls.serverName ?? apiKey);
   const local = started ?? { frontend: stack.temporalPort, ui: stack.temporalUiPort };
   return {
     ...rest,
+    apiKey,
     address: address ?? `${STACK_HOST}:${local.frontend}`,
     addressSource: address ? 'configured' : started ? 'stack' : 'default',
     uiUrl: uiUrl ?? (address ? undefined : `http://${STACK_HOST}:${local.ui}`),
@@ -156,9 +170,7 @@ function cassandraOf({ cassandra, stack }: Parsed, state: StackState): Config['c
   const { enabled, ...files } = tls;
   const secured = enabled ?? Boolean(tls.caPath ?? tls.certPath);
   const started = state.cassandra?.ports.cql;
-  const password =
-    cassandra.password ??
-    (passwordPath ? new Secret(readFileSync(passwordPath, 'utf8').replace(/\r?\n$/, '')) : undefined);
+  const password = cassandra.password ?? secretIn(passwordPath);
   return {
     ...rest,
     password,

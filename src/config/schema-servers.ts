@@ -49,7 +49,24 @@ export const temporal = z.object({
       'SETTLED_TEMPORAL_TLS_KEY_PATH',
       "PEM file of the client certificate's key for Temporal.",
     ),
+    serverName: optionalSetting(
+      {
+        variable: 'SETTLED_TEMPORAL_TLS_SERVER_NAME',
+        description: "The name that Temporal's certificate must have, where that is not its address.",
+      },
+      'a host name',
+      text(namePattern),
+    ),
   }),
+  apiKey: optionalSetting(
+    {
+      variable: 'SETTLED_TEMPORAL_API_KEY',
+      description: "Temporal's API key. A file (SETTLED_TEMPORAL_API_KEY_PATH) is better.",
+      secret: true,
+    },
+    'text',
+    secret,
+  ),
   apiKeyPath: filePath('SETTLED_TEMPORAL_API_KEY_PATH', "File with Temporal's API key."),
   uiUrl: optionalSetting(
     {

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { INSTRUMENTS_ALLOWED, parseInstruments } from './instruments.ts';
-import { count, KIB, size } from './kinds.ts';
+import { count, filePath, KIB, size } from './kinds.ts';
 import { setting } from './setting.ts';
 import { flag, oneOf, text, zmqEndpointPattern } from './values.ts';
 
@@ -74,6 +74,15 @@ export const ingest = z.object({
     16 * KIB,
     500 * KIB,
     300 * KIB,
+  ),
+  curveKeyPath: filePath(
+    'SETTLED_INGEST_CURVE_SECRET_KEY_PATH',
+    "File with our CURVE secret key, its owner's alone (`settled keygen`). With it the engine's sockets are encrypted, " +
+      'and both sides known by their keys; without it they are in the clear.',
+  ),
+  curvePeersPath: filePath(
+    'SETTLED_INGEST_CURVE_PEER_KEYS_PATH',
+    "File with the engine's CURVE public key. Where we bind, it may list several, a line each: nobody else gets in.",
   ),
   leaseMs: count(
     'SETTLED_INGEST_LEASE_MS',

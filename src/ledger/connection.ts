@@ -55,7 +55,9 @@ export async function connect(
   const client = new Client({
     contactPoints: [...options.contactPoints],
     localDataCenter: options.datacenter,
-    protocolOptions: { port: options.port },
+    // Version 4 at once: where the driver tries newer ones first, over TLS its connection gives two requests one id after
+    // that, and one of them is never answered (seen with 4.10.0 and Cassandra 5.0.8).
+    protocolOptions: { port: options.port, maxVersion: types.protocolVersion.v4 },
     encoding: { useBigIntAsLong: true },
     pooling: { coreConnectionsPerHost: { [types.distance.local]: 2 }, maxRequestsPerConnection: 2048 },
     socketOptions: { connectTimeout: 5_000, readTimeout: options.requestTimeoutMs ?? 12_000 },

@@ -76,7 +76,7 @@ describe('the check of the house', () => {
     [
       'src/ingest/x.ts',
       '../workflows/partition.ts',
-      'src/ingest may not import src/workflows/partition.ts; it may know: wire, domain, workflows/contract.ts, ledger, config, logging, metrics',
+      'src/ingest may not import src/workflows/partition.ts; it may know: wire, curve, domain, workflows/contract.ts, ledger, config, logging, metrics',
     ],
     [
       'src/config/x.ts',
