@@ -93,7 +93,7 @@ async function startServer(): Promise<void> {
       return;
     } catch (error) {
       if (attempt >= 90 || server.exitCode !== null)
-        throw new Error(`no Cassandra with TLS: ${String(error)}\n${kind.output()}`);
+        throw new Error(`no Cassandra with TLS: ${String(error)}\n${kind.output()}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
   }

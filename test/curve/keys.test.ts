@@ -55,7 +55,7 @@ describe('a key pair', () => {
   it('shows its secret to nobody', () => {
     const keys = newCurveKeys();
     const secret = keys.secretKey.reveal();
-    for (const text of [inspect(keys, { depth: 9 }), JSON.stringify(keys), `${String(keys.secretKey)}`])
+    for (const text of [inspect(keys, { depth: 9 }), JSON.stringify(keys), String(keys.secretKey)])
       expect(text).not.toContain(secret);
   });
 

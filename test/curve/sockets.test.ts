@@ -13,7 +13,7 @@ import {
 
 const ends: (() => void)[] = [];
 afterEach(() => {
-  for (const end of ends.splice(0).reverse()) end();
+  for (const end of ends.splice(0).toReversed()) end();
 });
 
 const server = newCurveKeys();

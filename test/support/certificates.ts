@@ -15,11 +15,10 @@ export interface Certificates {
 export async function makeCertificates(folder: string): Promise<Certificates> {
   mkdirSync(folder, { recursive: true });
   const at = (name: string): string => join(folder, name);
-  const openssl = (...args: string[]) => execa('openssl', args, { timeout: 60_000 });
+  const openssl = (line: string) => execa('openssl', line.split(' '), { timeout: 60_000 });
   const authority = async (name: string): Promise<void> => {
     await openssl(
-      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`],
-      ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)],
+      `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=${name} -keyout ${at(`${name}.key`)} -out ${at(`${name}.pem`)}`,
     );
   };
   await authority('ca');
@@ -27,12 +26,11 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   for (const name of ['server', 'client']) {
     writeFileSync(at(`${name}.ext`), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
     await openssl(
-      ...['req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`],
-      ...['-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)],
+      `req -newkey rsa:2048 -nodes -subj /CN=${name} -keyout ${at(`${name}.key`)} -out ${at(`${name}.csr`)}`,
     );
     await openssl(
-      ...['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca.key')],
-      ...['-CAcreateserial', '-days', '2', '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)],
+      `x509 -req -in ${at(`${name}.csr`)} -CA ${at('ca.pem')} -CAkey ${at('ca.key')} -CAcreateserial -days 2 ` +
+        `-extfile ${at(`${name}.ext`)} -out ${at(`${name}.pem`)}`,
     );
   }
   const pair = (name: string) => ({ cert: at(`${name}.pem`), key: at(`${name}.key`) });
