@@ -1,0 +1,345 @@
+/**
+ * The simulated database: three replicas behind coordinators. A write is acknowledged when two replicas have it, a read
+ * at quorum asks two, merges them cell by cell and repairs both before it answers, a read at ONE asks one. A LOGGED BATCH
+ * is atomic, never isolated: its parts reach replicas one by one, and once its log is written all of it is there within
+ * the log's time. Lightweight transactions happen at one moment. Everything that a client can see of this, late, partly
+ * or never carried out writes and stale reads, follows from when which replica got what.
+ */
+import { errors, types } from 'cassandra-driver';
+import { merge, type Row, type TieListener } from './cells.ts';
+import type { Faults } from './faults.ts';
+import { askedBy, changedRow, meets, resultOf, type Asked, type Params, type ResultRow } from './queries.ts';
+import type { Random } from './random.ts';
+import { Replica, type Mutation } from './replica.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { ReadStatement, WriteStatement } from './statements.ts';
+
+const REPLICAS = 3;
+/** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
+const TIMEOUT_MS_MAX = 12_000;
+/** The batch log is replayed within this time, ms: below the settler's doubtMs. */
+const REPLAY_MS_MAX = 29_500;
+
+/** How an answer to a client ends. */
+export type Answer =
+  | { readonly kind: 'rows'; readonly rows: readonly ResultRow[]; readonly applied: boolean }
+  | { readonly kind: 'error'; readonly error: Error };
+
+const DONE: Answer = { kind: 'rows', rows: [], applied: true };
+
+/** How to make a database. */
+export interface DatabaseOptions {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly faults: Faults;
+  /** Told where two writes of a cell at one time differ (I2). */
+  readonly onTie: (partition: string, column: string, a: unknown, b: unknown) => void;
+  /** Told of each lightweight transaction that happened. */
+  onTransaction(partition: string): void;
+  /** Told of each write that reaches a coordinator. */
+  onWrite(mutations: readonly Mutation[]): void;
+  trace(text: () => string): void;
+}
+
+/** Three replicas. */
+export class Database {
+  readonly replicas = Array.from({ length: REPLICAS }, () => new Replica());
+  /** Until then no coordinator answers, ms. */
+  awayUntilMs = 0;
+  readonly #options: DatabaseOptions;
+  readonly #timeoutMs: number;
+  /** How often a write reaches its replicas one by one, and how far apart at most, ms. */
+  readonly #apart: number;
+  readonly #apartMs: number;
+
+  constructor(options: DatabaseOptions) {
+    const { random } = options;
+    this.#options = options;
+    this.#timeoutMs = random.pick([1_000, 3_000, TIMEOUT_MS_MAX]);
+    this.#apart = random.pick([0.05, 0.3, 0.8]);
+    this.#apartMs = random.pick([5, 50, 500]);
+  }
+
+  /** A write has reached a coordinator. */
+  write(mutations: readonly Mutation[], logged: boolean, answer: (answer: Answer) => void): void {
+    const { scheduler, faults, random } = this.#options;
+    this.#options.onWrite(mutations);
+    if (this.#isAway(answer)) return;
+    const up = this.replicas.filter((replica) => replica.downUntilMs <= scheduler.nowMs);
+    if (up.length < 2) {
+      this.#answer(answer, unavailable());
+      return;
+    }
+    const fault = logged
+      ? faults.strikesOne(['batch-late', 'batch-partial', 'batch-never', 'batch-error'])
+      : faults.strikesOne(['write-late', 'write-partial', 'write-never', 'write-error']);
+    if (fault === undefined) {
+      const lost = faults.strikes('answer-lost');
+      const slowMs = faults.strikes('slow-write') ? random.between(100, this.#timeoutMs) : 0;
+      this.#spread(mutations, slowMs, () => {
+        if (!lost) this.#answer(answer, DONE);
+      });
+      if (lost) this.#timeOut(answer);
+      return;
+    }
+    this.#options.trace(
+      () => `${fault}: ${mutations.map((one) => `${one.partition}/${one.clustering}`).join(' ')}`,
+    );
+    const isError = fault === 'batch-error' || fault === 'write-error';
+    if (isError) this.#answer(answer, random.chance(0.5) ? unavailable() : connectionLost());
+    else this.#timeOut(answer);
+    if (fault === 'batch-never' || fault === 'write-never' || (isError && random.chance(0.5))) return;
+    const laterMs = random.chance(0.3)
+      ? random.between(REPLAY_MS_MAX - 3_000, REPLAY_MS_MAX)
+      : random.between(0, REPLAY_MS_MAX);
+    if (fault === 'batch-partial' || fault === 'write-partial') this.#spreadPart(mutations);
+    // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
+    if (logged || fault === 'write-late' || random.chance(0.5))
+      this.#spread(mutations, laterMs, () => undefined);
+  }
+
+  /** A read has reached a coordinator. */
+  read(
+    statement: ReadStatement,
+    params: Params,
+    consistency: types.consistencies,
+    answer: (answer: Answer) => void,
+  ): void {
+    const { scheduler, faults, random } = this.#options;
+    if (this.#isAway(answer)) return;
+    const serial = isSerial(consistency);
+    const asked = askedBy(statement, params);
+    if (serial) {
+      this.#answer(answer, this.#result(statement, this.#everywhere(asked)));
+      return;
+    }
+    const up = this.replicas.filter((replica) => replica.downUntilMs <= scheduler.nowMs);
+    const needed = isOne(consistency) ? 1 : 2;
+    if (up.length < needed || faults.strikes('read-error')) {
+      if (random.chance(0.5)) this.#timeOut(answer);
+      else this.#answer(answer, unavailable());
+      return;
+    }
+    while (up.length > needed) up.splice(random.below(up.length), 1);
+    const slow = faults.strikes('slow-read');
+    const slowMs = slow ? random.between(100, this.#timeoutMs - 50) : 0;
+    const beforeMs = slowMs * random.next();
+    const found: Map<string, Row>[] = [];
+    const finish = (): void => {
+      const rows = up.length === 1 ? found[0] : this.#repaired(asked, up, found);
+      scheduler.in(scheduler.world, slowMs - beforeMs, () => {
+        this.#answer(answer, this.#result(statement, [...(rows ?? new Map<string, Row>()).values()]));
+      });
+    };
+    const apartMs = random.chance(this.#apart) ? random.between(0, this.#apartMs) : 0;
+    scheduler.in(scheduler.world, beforeMs, () => {
+      found.push(rowsOf(up[0] as Replica, asked));
+      if (apartMs > 0 && up[1]) {
+        scheduler.in(scheduler.world, apartMs, () => {
+          found.push(rowsOf(up[1] as Replica, asked));
+          finish();
+        });
+        return;
+      }
+      if (up[1]) found.push(rowsOf(up[1], asked));
+      finish();
+    });
+  }
+
+  /** A lightweight transaction has reached a coordinator: it happens now, or never, and the answer may get lost. */
+  transact(statement: WriteStatement, params: Params, answer: (answer: Answer) => void): void {
+    const { scheduler, faults, random } = this.#options;
+    if (this.#isAway(answer)) return;
+    const doubtful = faults.strikes('lease-doubtful');
+    if (doubtful) this.#timeOut(answer);
+    if (doubtful && random.chance(0.5)) return;
+    const { partition, clustering } = changedRow(statement, params, undefined, scheduler.nowMs);
+    const row = this.rowAnywhere(partition, clustering);
+    const applied = statement.ifNotExists ? row === undefined : meets(statement.conditions, row, params);
+    if (applied) {
+      const changed = changedRow(statement, params, row, scheduler.nowMs);
+      for (const replica of this.replicas) replica.put(changed);
+      this.#options.onTransaction(partition);
+    }
+    if (!doubtful) this.#answer(answer, { kind: 'rows', rows: [{ '[applied]': applied }], applied });
+  }
+
+  /** The row as all replicas together have it. */
+  rowAnywhere(partition: string, clustering: string): Row | undefined {
+    let row: Row | undefined;
+    for (const replica of this.replicas) {
+      const here = replica.row(partition, clustering);
+      if (here) row = row ? merge(row, here, ignoreTie) : here;
+    }
+    return row;
+  }
+
+  /** True where every read at quorum sees it: two replicas have a row that fits. */
+  isDurable(partition: string, clustering: string, fits: (row: Row) => boolean): boolean {
+    let replicas = 0;
+    for (const replica of this.replicas) {
+      const row = replica.row(partition, clustering);
+      if (row && fits(row)) replicas += 1;
+    }
+    return replicas >= 2;
+  }
+
+  /** Lets a replica have a row. */
+  apply(replica: Replica, mutation: Mutation): void {
+    const onTie: TieListener = (column, a, b) => {
+      this.#options.onTie(mutation.partition, column, a, b);
+    };
+    replica.apply(mutation, onTie);
+  }
+
+  #everywhere(asked: Asked): Row[] {
+    const found = this.replicas.map((replica) => rowsOf(replica, asked));
+    return [...mergeAll(found).values()];
+  }
+
+  /** Merges what replicas answered, and lets each have it before the reader does (blocking read repair). */
+  #repaired(
+    asked: Asked,
+    replicas: readonly Replica[],
+    found: readonly Map<string, Row>[],
+  ): Map<string, Row> {
+    const merged = mergeAll(found);
+    for (const [clustering, row] of merged)
+      for (const [index, replica] of replicas.entries())
+        if (found[index]?.get(clustering) !== row)
+          this.apply(replica, { partition: asked.partition, clustering, row });
+    return merged;
+  }
+
+  #result(statement: ReadStatement, rows: readonly Row[]): Answer {
+    return { kind: 'rows', rows: resultOf(statement, rows), applied: true };
+  }
+
+  /** Lets replicas have a write, one by one or at once; `acknowledged` when two have all of it. */
+  #spread(mutations: readonly Mutation[], slowMs: number, acknowledged: () => void): void {
+    const { scheduler, random, faults } = this.#options;
+    const missed = faults.strikes('replica-missed') ? random.below(REPLICAS) : -1;
+    const missedMs = random.chance(0.5) ? random.between(1_000, 60_000) : Infinity;
+    if (missed < 0 && !random.chance(this.#apart)) {
+      scheduler.in(scheduler.world, slowMs, () => {
+        for (const replica of this.replicas) this.#deliver(replica, mutations);
+        acknowledged();
+      });
+      return;
+    }
+    const groups = byPartition(mutations);
+    let left = groups.length;
+    for (const group of groups) {
+      let replicas = 0;
+      for (const [index, replica] of this.replicas.entries()) {
+        const isMissed = index === missed;
+        const laterMs = isMissed ? missedMs : slowMs + random.between(0, this.#apartMs);
+        if (laterMs === Infinity) continue;
+        scheduler.in(scheduler.world, laterMs, () => {
+          this.#deliver(replica, group);
+          if (isMissed) return;
+          replicas += 1;
+          if (replicas !== 2) return;
+          left -= 1;
+          if (left === 0) acknowledged();
+        });
+      }
+    }
+  }
+
+  /** Lets some replicas have some of it, now. */
+  #spreadPart(mutations: readonly Mutation[]): void {
+    const { random } = this.#options;
+    const share = random.between(0.1, 0.9);
+    for (const group of byPartition(mutations))
+      for (const replica of this.replicas) if (random.chance(share)) this.#deliver(replica, group);
+  }
+
+  /** A replica that is down is told when it is back: the coordinator kept a hint. */
+  #deliver(replica: Replica, mutations: readonly Mutation[]): void {
+    const { scheduler } = this.#options;
+    if (replica.downUntilMs > scheduler.nowMs) {
+      scheduler.in(scheduler.world, replica.downUntilMs - scheduler.nowMs + 500, () => {
+        this.#deliver(replica, mutations);
+      });
+      return;
+    }
+    for (const mutation of mutations) this.apply(replica, mutation);
+  }
+
+  #isAway(answer: (answer: Answer) => void): boolean {
+    const { scheduler, random } = this.#options;
+    if (this.awayUntilMs <= scheduler.nowMs) return false;
+    if (random.chance(0.5)) this.#timeOut(answer);
+    else this.#answer(answer, connectionLost());
+    return true;
+  }
+
+  #timeOut(answer: (answer: Answer) => void): void {
+    const { scheduler } = this.#options;
+    scheduler.in(scheduler.world, this.#timeoutMs, () => {
+      answer({ kind: 'error', error: new errors.OperationTimedOutError('no answer in time') });
+    });
+  }
+
+  #answer(answer: (answer: Answer) => void, what: Answer): void {
+    answer(what);
+  }
+}
+
+const ignoreTie: TieListener = () => undefined;
+
+function rowsOf(replica: Replica, asked: Asked): Map<string, Row> {
+  const found = new Map<string, Row>();
+  if (asked.clusterings) {
+    for (const clustering of asked.clusterings) {
+      const row = replica.row(asked.partition, clustering);
+      if (row) found.set(clustering, row);
+    }
+    return found;
+  }
+  for (const [clustering, row] of replica.rows(asked.partition))
+    if (asked.fits(row)) found.set(clustering, row);
+  return found;
+}
+
+function mergeAll(found: readonly Map<string, Row>[]): Map<string, Row> {
+  const [first = new Map<string, Row>(), ...others] = found;
+  const merged = new Map(first);
+  for (const other of others)
+    for (const [clustering, row] of other) {
+      const before = merged.get(clustering);
+      merged.set(clustering, before ? merge(before, row, ignoreTie) : row);
+    }
+  return merged;
+}
+
+function byPartition(mutations: readonly Mutation[]): Mutation[][] {
+  const groups = new Map<string, Mutation[]>();
+  for (const mutation of mutations) {
+    const group = groups.get(mutation.partition);
+    if (group) group.push(mutation);
+    else groups.set(mutation.partition, [mutation]);
+  }
+  return [...groups.values()];
+}
+
+function isSerial(consistency: types.consistencies): boolean {
+  return consistency === types.consistencies.serial || consistency === types.consistencies.localSerial;
+}
+
+function isOne(consistency: types.consistencies): boolean {
+  return consistency === types.consistencies.one || consistency === types.consistencies.localOne;
+}
+
+function unavailable(): Answer {
+  const error = new errors.ResponseError(
+    types.responseErrorCodes.unavailableException,
+    'not enough replicas are alive',
+  );
+  return { kind: 'error', error };
+}
+
+function connectionLost(): Answer {
+  return { kind: 'error', error: new errors.NoHostAvailableError({}, 'the connection was lost') };
+}

@@ -1,0 +1,93 @@
+/**
+ * The engine of a run: it states its events over a span of time, and says them again word for word when asked, unless it
+ * misbehaves. Its outbox is what `stated` holds.
+ */
+import type { Message } from '../../src/wire/message.ts';
+import { stated, type Account, type BookedStep, type Market, type Stated } from './market.ts';
+import type { Random } from './random.ts';
+
+/** An engine and its history. */
+export class Engine {
+  readonly market: Market;
+  /** By sequence, from 1. */
+  readonly stated: Stated[] = [];
+  /** Sequences whose event never happened as it was stated: it must never be settled. */
+  readonly bad = new Set<bigint>();
+  /** What it says from now on instead of what it stated. */
+  readonly #instead = new Map<bigint, readonly Buffer[]>();
+  /** Said once, at the next opportunity, then no more. */
+  readonly #withheld = new Set<bigint>();
+  readonly #random: Random;
+
+  constructor(market: Market, random: Random) {
+    this.market = market;
+    this.#random = random;
+  }
+
+  get lastStated(): bigint {
+    return BigInt(this.stated.length);
+  }
+
+  /** What it sends under a number; undefined for what it has not stated yet. */
+  framesOf(sequence: bigint): readonly Buffer[] | undefined {
+    if (this.#withheld.has(sequence)) return this.framesOf(sequence + 1n);
+    return this.#instead.get(sequence) ?? this.stated[Number(sequence) - 1]?.frames;
+  }
+
+  /** States the next event of its market. */
+  next(): void {
+    this.stated.push(this.market.next(this.lastStated + 1n));
+  }
+
+  /** States an event of one account that is right in itself. */
+  nextOf(account: Account): void {
+    this.stated.push(
+      this.market.ledgerEvent(
+        this.lastStated + 1n,
+        'DEPOSIT',
+        account,
+        BigInt(1 + this.#random.below(1_000)),
+      ),
+    );
+  }
+
+  /** States something that did not happen so. */
+  stateBad(account: Account, word: 'DEPOSIT' | 'WITHDRAW', amount: bigint, version: bigint): bigint {
+    const sequence = this.lastStated + 1n;
+    const message = this.market.ledgerMessage(sequence, word, account, amount, version);
+    this.stated.push(stated(sequence, message, []));
+    this.bad.add(sequence);
+    return sequence;
+  }
+
+  /** A trade under the id of an earlier one; false where there is nothing to trade. */
+  stateTradeAgain(): boolean {
+    const earlier = this.stated.find(({ message }) => 'trade_id' in message);
+    if (!earlier || !('trade_id' in earlier.message)) return false;
+    const trade = this.market.tradeOfId(this.lastStated + 1n, earlier.message.trade_id);
+    if (trade) this.stated.push(trade);
+    return trade !== undefined;
+  }
+
+  /** From now on it says something else under an old number. */
+  changeHistory(sequence: bigint): void {
+    const before = this.stated[Number(sequence) - 1];
+    if (before) this.#instead.set(sequence, stated(sequence, altered(before.message), []).frames);
+  }
+
+  /** It never sends a number again. */
+  withhold(sequence: bigint): void {
+    this.#withheld.add(sequence);
+  }
+
+  /** All steps of all events. */
+  *steps(): Generator<BookedStep> {
+    for (const { steps } of this.stated) yield* steps;
+  }
+}
+
+function altered(message: Message): Message {
+  return 'trade_id' in message
+    ? { ...message, buy_order_id: message.buy_order_id + 1n }
+    : { ...message, amount: message.amount + 1n };
+}

@@ -1,0 +1,230 @@
+/**
+ * An engine, or somebody else, that does what it must not: once in a run, at a moment when it can be told from what is
+ * allowed. Then it must be found, by a stop or a halt that names it, and nothing of it may be settled.
+ */
+import type { Stop } from '../../src/ingest/stop.ts';
+import { MISBEHAVIOURS, type Misbehaviour } from './faults.ts';
+import type { Account } from './market.ts';
+import type { Random } from './random.ts';
+import type { Simulation } from './simulation.ts';
+import { balancePlace, durableWatermark, linePlace } from './stored.ts';
+
+const TRY_MS = 300;
+/** An engine that changed its history says it again so often, ms. */
+const INSIST_MS = 3_000;
+const REASONS = ['other-content', 'version-mismatch'];
+/** Sequences of an engine that has no right to our balances. */
+const FOREIGN_SEQUENCE = 50_000_000n;
+
+/** One misbehaviour. */
+export class Misconduct {
+  readonly kind: Misbehaviour;
+  /** Balances that somebody else wrote: from which version on nothing of ours may follow. */
+  readonly foreign = new Map<string, bigint>();
+  begun = false;
+  readonly #simulation: Simulation;
+  readonly #random: Random;
+  /** The first sequence that may be found fault with. */
+  #from = 0n;
+  #stopped = false;
+  #holes = 0;
+  #untilMs = 0;
+
+  constructor(simulation: Simulation, random: Random) {
+    this.#simulation = simulation;
+    this.#random = random;
+    this.kind = random.pick(MISBEHAVIOURS);
+  }
+
+  /** True where the engine's book and the stream do not go together any more. */
+  get isHarmful(): boolean {
+    return this.begun && this.kind !== 'trade-id-twice';
+  }
+
+  /** From some moment on it waits for its opportunity. */
+  plan(activeMs: number): void {
+    this.#untilMs = activeMs;
+    this.#simulation.scheduler.after(this.#random.between(0.2, 0.7) * activeMs, () => {
+      this.#try();
+    });
+  }
+
+  /** Whether a stop is the answer to it. */
+  explains({ reason, sequence }: Stop): boolean {
+    if (!this.isHarmful) return false;
+    if (this.kind === 'sequence-skipped') {
+      if (reason !== 'hole' || BigInt(sequence) !== this.#from) return false;
+      this.#holes += 1;
+      this.#stopped = this.#holes >= 2;
+      return this.#stopped;
+    }
+    if (!REASONS.includes(reason) || BigInt(sequence) < this.#from) return false;
+    this.#stopped = true;
+    return true;
+  }
+
+  /** Whether it was found; undefined where it does no harm, or did not begin. */
+  isFound(): boolean | undefined {
+    if (!this.isHarmful) return undefined;
+    if (this.#stopped) return true;
+    for (const run of this.#simulation.server.runs.values()) {
+      const { halt } = run.status();
+      if (halt && BigInt(halt.conflict.sequence) >= this.#from) return true;
+    }
+    return false;
+  }
+
+  #try(): void {
+    const { scheduler, faults, network, trace } = this.#simulation;
+    if (scheduler.elapsedMs > this.#untilMs) return;
+    this.begun = this.#begin();
+    if (!this.begun) {
+      scheduler.in(scheduler.world, TRY_MS, () => {
+        this.#try();
+      });
+      return;
+    }
+    faults.count(this.kind);
+    trace(() => `misbehaviour: ${this.kind} from sequence ${this.#from}`);
+    network.pumpAll();
+  }
+
+  #begin(): boolean {
+    const { engine, database } = this.#simulation;
+    const watermark = durableWatermark(database);
+    const next = engine.lastStated + 1n;
+    switch (this.kind) {
+      case 'other-content-below':
+        if (watermark < 3n) return false;
+        this.#from = 1n + BigInt(this.#random.below(Number(watermark)));
+        engine.changeHistory(this.#from);
+        this.#insist(this.#from);
+        return true;
+      case 'other-content-above':
+      case 'tail-rewritten': {
+        const from = this.#loggedAbove(watermark);
+        if (from === undefined) return false;
+        this.#from = from;
+        this.#rewrite(from);
+        return true;
+      }
+      case 'numbering-restarted':
+        if (watermark < 5n) return false;
+        this.#from = 1n;
+        for (let sequence = 1n; sequence <= 5n; sequence += 1n) engine.changeHistory(sequence);
+        this.#insist(1n);
+        return true;
+      case 'trade-id-twice':
+        this.#from = next;
+        return engine.stateTradeAgain();
+      case 'sequence-skipped':
+        this.#from = next;
+        engine.withhold(next);
+        for (let count = 0; count < 5; count += 1) engine.next();
+        return true;
+      default:
+        return this.#withAccount(watermark, next);
+    }
+  }
+
+  #withAccount(watermark: bigint, next: bigint): boolean {
+    const { engine } = this.#simulation;
+    const account = this.#account(watermark);
+    if (!account) return false;
+    const { version } = account;
+    this.#from = next;
+    switch (this.kind) {
+      case 'version-twice':
+        engine.nextOf(account);
+        this.#from = engine.stateBad(account, 'DEPOSIT', 7n, version);
+        break;
+      case 'version-taken':
+        engine.stateBad(account, 'DEPOSIT', 7n, version - 1n);
+        break;
+      case 'version-passed':
+        engine.stateBad(account, 'DEPOSIT', 7n, version - 3n);
+        break;
+      case 'version-skipped':
+        engine.stateBad(account, 'DEPOSIT', 7n, version + 1n);
+        break;
+      case 'overdrawn':
+        engine.stateBad(account, 'WITHDRAW', account.available + 1n, version);
+        break;
+      default:
+        this.#tamper(account);
+        engine.nextOf(account);
+        engine.nextOf(account);
+    }
+    return true;
+  }
+
+  /** An account at rest, with some history. */
+  #account(watermark: bigint): Account | undefined {
+    const { accounts } = this.#simulation.engine.market;
+    const some = accounts.filter(({ version, sequence }) => version >= 3n && sequence <= watermark);
+    return some.length === 0 ? undefined : this.#random.pick(some);
+  }
+
+  /** Somebody else writes a balance: another engine under its next version, or a hand at the default clock. */
+  #tamper(account: Account): void {
+    const { database, monitor, scheduler } = this.#simulation;
+    const [partition, clustering] = balancePlace(account);
+    const version = account.version + 1n;
+    monitor.isTampered = true;
+    this.foreign.set(`${account.user}/${account.asset}`, version);
+    const byHand = this.kind === 'hand-made-write';
+    const cells = byHand
+      ? { user_id: account.user, asset_id: account.asset, available: 12_345n }
+      : {
+          user_id: account.user,
+          asset_id: account.asset,
+          available: 12_345n,
+          frozen: 0n,
+          version,
+          updated_at: new Date(scheduler.nowMs),
+          last_sequence: FOREIGN_SEQUENCE,
+          chain: Buffer.alloc(32, 7),
+        };
+    const row = {
+      columns: new Map(Object.keys(cells).map((column, at) => [column, at])),
+      values: Object.values(cells),
+      time: byHand ? BigInt(Math.floor(scheduler.nowMs)) * 1_000n : version,
+    };
+    for (const replica of database.replicas) database.apply(replica, { partition, clustering, row });
+  }
+
+  /** A sequence above the watermark whose line every quorum sees. */
+  #loggedAbove(watermark: bigint): bigint | undefined {
+    const { database } = this.#simulation;
+    const logged: bigint[] = [];
+    for (let sequence = watermark + 1n; logged.length < 20; sequence += 1n) {
+      if (!database.isDurable(...linePlace(sequence), () => true)) break;
+      logged.push(sequence);
+    }
+    return logged.length === 0 ? undefined : this.#random.pick(logged);
+  }
+
+  /** It forgot what it had stated from a number on, and tells another story, from the beginning of what is open. */
+  #rewrite(from: bigint): void {
+    const { engine, network } = this.#simulation;
+    const to = this.kind === 'tail-rewritten' ? engine.lastStated : from;
+    for (let sequence = from; sequence <= to; sequence += 1n) engine.changeHistory(sequence);
+    const ingest = this.#simulation.feeding;
+    if (ingest && this.#random.chance(0.7))
+      this.#simulation.killIngest(ingest, this.#random.between(20, 500));
+    for (const connection of network.connections) network.restart(connection);
+    this.#insist(from);
+  }
+
+  #insist(from: bigint): void {
+    const { scheduler, network } = this.#simulation;
+    if (this.isFound() === true) return;
+    for (const connection of network.connections) {
+      if (connection.cursor !== undefined && connection.cursor > from) connection.cursor = from;
+      network.pump(connection);
+    }
+    scheduler.in(scheduler.world, INSIST_MS, () => {
+      this.#insist(from);
+    });
+  }
+}

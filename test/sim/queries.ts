@@ -1,0 +1,141 @@
+/** From statements with their values to mutations, to the rows that a SELECT asks for, and to rows as the driver gives them. */
+import { compare, timeOf, valueOf, type Row, type Value } from './cells.ts';
+import type { Mutation } from './replica.ts';
+import type { Condition, ReadStatement, Table, WriteStatement } from './statements.ts';
+
+export type Params = readonly unknown[];
+
+/** A row as the driver hands it out. */
+export type ResultRow = Record<string, Value | null>;
+
+function text(value: unknown): string {
+  return value instanceof Date ? String(value.getTime()) : String(value as string);
+}
+
+/** The name of a table's partition. */
+export function partitionName(table: Table, valueAt: (column: string) => unknown): string {
+  let name = table.name;
+  for (const column of table.partition) name += `|${text(valueAt(column))}`;
+  return name;
+}
+
+/** The name of a row within its partition. */
+export function clusteringName(table: Table, valueAt: (column: string) => unknown): string {
+  const { clustering } = table;
+  const [first, second] = clustering;
+  if (first === undefined) return '';
+  if (second === undefined) return text(valueAt(first));
+  return clustering.map((column) => text(valueAt(column))).join('|');
+}
+
+/** The row that a statement writes. `nowMs` gives the write time where it states none. */
+export function mutationOf(statement: WriteStatement, params: Params, nowMs: number): Mutation {
+  const { table, places, keyPlaces, timestampAt } = statement;
+  const keyValue = (column: string): unknown => params[keyPlaces.get(column) ?? -1];
+  const values = places.map((place) => {
+    const value = params[place] as Value | null | undefined;
+    if (value === null) throw new Error(`a null is a deletion (I3): ${table.name}, parameter ${place}`);
+    return value;
+  });
+  return {
+    partition: partitionName(table, keyValue),
+    clustering: clusteringName(table, keyValue),
+    row: {
+      columns: statement.columns,
+      values,
+      time: timestampAt === undefined ? BigInt(Math.floor(nowMs * 1_000)) : (params[timestampAt] as bigint),
+    },
+  };
+}
+
+/** The row that a lightweight transaction leaves: what stood there, changed, all of one time. A null empties a cell. */
+export function changedRow(
+  statement: WriteStatement,
+  params: Params,
+  before: Row | undefined,
+  nowMs: number,
+): Pick<Mutation, 'partition' | 'clustering' | 'row'> {
+  const { table, keyPlaces, places } = statement;
+  const keyValue = (column: string): unknown => params[keyPlaces.get(column) ?? -1];
+  const cells = new Map<string, Value | undefined>();
+  if (before) for (const column of before.columns.keys()) cells.set(column, valueOf(before, column));
+  for (const [column, at] of statement.columns)
+    cells.set(column, (params[places[at] ?? -1] as Value | null | undefined) ?? undefined);
+  return {
+    partition: partitionName(table, keyValue),
+    clustering: clusteringName(table, keyValue),
+    row: {
+      columns: new Map([...cells.keys()].map((column, at) => [column, at])),
+      values: [...cells.values()],
+      time: BigInt(Math.floor(nowMs * 1_000)),
+    },
+  };
+}
+
+/** Which rows a SELECT asks for. */
+export interface Asked {
+  readonly partition: string;
+  /** The rows' names where they are known; undefined: all that fit. */
+  readonly clusterings: readonly string[] | undefined;
+  fits(row: Row): boolean;
+}
+
+/** What a SELECT with these values asks for. */
+export function askedBy(statement: ReadStatement, params: Params): Asked {
+  const { table, conditions } = statement;
+  const of = (column: string): Condition | undefined =>
+    conditions.find((condition) => condition.column === column);
+  const partition = partitionName(table, (column) => params[of(column)?.at ?? -1]);
+  const rest = conditions.filter(({ column }) => !table.partition.includes(column));
+  const [last] = rest;
+  const [clustering] = table.clustering;
+  let clusterings: string[] | undefined;
+  if (rest.length === table.clustering.length && rest.every(({ operator }) => operator === '='))
+    clusterings = [clusteringName(table, (column) => params[of(column)?.at ?? -1])];
+  else if (rest.length === 1 && last?.operator === 'IN' && last.column === clustering)
+    clusterings = (params[last.at] as readonly unknown[]).map(text);
+  return {
+    partition,
+    clusterings,
+    fits: (row) => rest.every((condition) => holds(condition, row, params)),
+  };
+}
+
+function holds({ column, operator, at }: Condition, row: Row, params: Params): boolean {
+  const value = valueOf(row, column);
+  if (value === undefined) return operator === '=' && (params[at] ?? null) === null;
+  if ((params[at] ?? null) === null) return false;
+  if (operator === 'IN') return (params[at] as readonly Value[]).some((one) => compare(value, one) === 0);
+  const order = compare(value, params[at] as Value);
+  if (operator === '=') return order === 0;
+  if (operator === '>') return order > 0;
+  if (operator === '<') return order < 0;
+  return operator === '<=' ? order <= 0 : order >= 0;
+}
+
+/** True where a row is as an IF states. */
+export function meets(conditions: readonly Condition[], row: Row | undefined, params: Params): boolean {
+  return row !== undefined && conditions.every((condition) => holds(condition, row, params));
+}
+
+/** Rows as the driver gives them, in the order of the clustering key. */
+export function resultOf(statement: ReadStatement, rows: readonly Row[]): ResultRow[] {
+  const { table, selected, descending, limit } = statement;
+  const sorted = rows.length < 2 ? rows : [...rows].sort((a, b) => orderOf(table, a, b));
+  if (descending) (sorted as Row[]).reverse();
+  return sorted.slice(0, limit).map((row) => {
+    const result: ResultRow = {};
+    for (const { name, column, isTime } of selected)
+      result[name] = (isTime ? timeOf(row, column) : valueOf(row, column)) ?? null;
+    return result;
+  });
+}
+
+function orderOf(table: Table, a: Row, b: Row): number {
+  for (const column of table.clustering) {
+    const [ofA, ofB] = [valueOf(a, column), valueOf(b, column)];
+    const order = ofA === undefined || ofB === undefined ? 0 : compare(ofA, ofB);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
