@@ -81,7 +81,7 @@ export class Activity {
   #done = false;
   #problem = 'no worker took it';
 
-  constructor(options: ActivityOptions) {
+  private constructor(options: ActivityOptions) {
     const { scheduler } = options.server;
     this.#options = options;
     this.request = options.request;
@@ -92,7 +92,11 @@ export class Activity {
     scheduler.in(scheduler.world, options.budgetMs, () => {
       this.#end({ kind: 'unavailable', problem: `schedule-to-close: ${this.#problem}` });
     });
-    this.#dispatch();
+  }
+
+  /** Schedules one: it tells how it ended. */
+  static start(options: ActivityOptions): void {
+    new Activity(options).#dispatch();
   }
 
   reported(

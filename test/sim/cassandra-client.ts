@@ -59,13 +59,18 @@ class SimulatedClient {
       if (statement.kind === 'read') database.read(statement, params, consistency, answer);
       else if (statement.ifNotExists || statement.conditions.length > 0)
         database.transact(statement, params, answer);
-      else database.write([mutationOf(statement, params, this.#options.scheduler.nowMs)], false, answer);
+      else
+        database.write(
+          [mutationOf(statement, params, this.#options.scheduler.nowMs)],
+          { logged: false, consistency },
+          answer,
+        );
     }, options.readTimeout);
   }
 
   batch(
     queries: readonly { readonly query: string; readonly params: Params }[],
-    { logged = true }: Options = {},
+    { logged = true, consistency = types.consistencies.localQuorum }: Options = {},
   ): Promise<Result> {
     const { database, scheduler } = this.#options;
     const mutations = queries.map(({ query, params }) => {
@@ -74,7 +79,7 @@ class SimulatedClient {
       return mutationOf(statement, params, scheduler.nowMs);
     });
     return this.#request((answer) => {
-      database.write(mutations, logged, answer);
+      database.write(mutations, { logged, consistency }, answer);
     });
   }
 

@@ -96,9 +96,7 @@ function balanceFaults(database: Database, step: BookedStep): string[] {
   };
   for (const [column, value] of Object.entries(wanted))
     if (valueOf(row, column) !== value)
-      faults.push(
-        `${name}: ${column} is ${String(valueOf(row, column) as bigint)}, the engine's book says ${value}`,
-      );
+      faults.push(`${name}: ${column} is ${valueOf(row, column) as bigint}, the engine's book says ${value}`);
   if (Buffer.compare(valueOf(row, 'chain') as Buffer, valueOf(entry, 'chain') as Buffer) !== 0)
     faults.push(`${name}: its chain is not that of its last entry`);
   return faults;

@@ -1,12 +1,12 @@
 /** The command behind main.ts, loaded once the packages that it replaces are. */
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { runInProcesses, type Report } from './jobs.ts';
 import { realNowMs, takeOverTime } from './machine.ts';
 import { Simulation, type Outcome } from './simulation.ts';
 
 /** Lines of a failing seed's trace that are printed; all of them with --trace. */
 const TRACE_LINES_MAX = 200;
-const FAILURES_MAX = 5;
 
 takeOverTime();
 
@@ -18,37 +18,60 @@ export async function command(args: string[]): Promise<void> {
       seeds: { type: 'string', default: '200' },
       from: { type: 'string', default: '1' },
       seed: { type: 'string' },
+      jobs: { type: 'string', default: '1' },
+      failures: { type: 'string', default: '5' },
       trace: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
-  const first = Number(values.seed ?? values.from);
-  const count = values.seed === undefined ? Number(values.seeds) : 1;
-  const struck = new Map<FaultKind, number>();
-  const failures: Outcome[] = [];
+  const { failures: failuresMax, trace, json, jobs } = values;
   const startedMs = realNowMs();
-  let ran = 0;
-  for (let seed = first; seed < first + count && failures.length < FAILURES_MAX; seed += 1) {
-    let outcome = await runSeed(seed, values.trace);
-    ran += 1;
-    for (const [kind, times] of outcome.struck) struck.set(kind, (struck.get(kind) ?? 0) + times);
-    if (outcome.violations.length > 0) {
-      if (!values.trace) outcome = await runSeed(seed, true);
-      failures.push(outcome);
-      tell(outcome, values.trace);
-    } else if (values.trace) tell(outcome, true);
-  }
+  const first = wholeNumber('from', values.seed ?? values.from);
+  const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
+  const report =
+    Number(jobs) > 1
+      ? await runInProcesses(wholeNumber('jobs', jobs), first, count, ['--failures', failuresMax])
+      : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace);
   const seconds = (realNowMs() - startedMs) / 1_000;
-  const faults = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, struck.get(kind) ?? 0]));
-  if (values.json)
-    process.stdout.write(`${JSON.stringify({ seeds: ran, violations: failures.length, faults })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else {
-    for (const [kind, times] of Object.entries(faults))
+    for (const [kind, times] of Object.entries(report.faults))
       process.stdout.write(`${String(times).padStart(9)}  ${kind}\n`);
-    process.stdout.write(`${ran} seeds, ${failures.length} with violations\n`);
+    process.stdout.write(`${report.seeds} seeds, ${report.violations} with violations\n`);
   }
-  process.stderr.write(`${(ran / seconds).toFixed(1)} seeds/s\n`);
-  process.exit(failures.length > 0 ? 1 : 0);
+  process.stderr.write(`${(report.seeds / seconds).toFixed(1)} seeds/s\n`);
+  process.exit(report.violations > 0 ? 1 : 0);
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value <= 0) {
+    process.stderr.write(`--${name}: "${text}" is no whole number above 0\n`);
+    process.exit(2);
+  }
+  return value;
+}
+
+/** Runs seeds one after the other, until as many have failed as may. */
+async function runSeeds(first: number, count: number, failuresMax: number, trace: boolean): Promise<Report> {
+  const struck = new Map<FaultKind, number>();
+  let seeds = 0;
+  let violations = 0;
+  for (let seed = first; seed < first + count && violations < failuresMax; seed += 1) {
+    const outcome = await runSeed(seed, trace);
+    seeds += 1;
+    for (const [kind, times] of outcome.struck) struck.set(kind, (struck.get(kind) ?? 0) + times);
+    const isFaulty = outcome.violations.length > 0;
+    if (isFaulty) violations += 1;
+    if (trace) tell(outcome, true);
+    // A run is the same every time: its trace is made when it is wanted.
+    else if (isFaulty) tell(await runSeed(seed, true), false);
+  }
+  return {
+    seeds,
+    violations,
+    faults: Object.fromEntries(FAULT_KINDS.map((kind) => [kind, struck.get(kind) ?? 0])),
+  };
 }
 
 let unhandled: string[] = [];
@@ -73,7 +96,7 @@ function tell(
   const lines = whole ? trace : trace.slice(-TRACE_LINES_MAX);
   process.stderr.write(`${lines.join('\n')}\n`);
   process.stderr.write(
-    `seed ${seed}: ${events} events, ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceDigest.slice(0, 16)}\n`,
+    `seed ${seed}: ${events} events, ${steps} steps, ${(virtualMs / 1_000).toFixed(1)} s of virtual time, trace ${traceDigest}\n`,
   );
   for (const violation of violations) process.stderr.write(`VIOLATION in seed ${seed}: ${violation}\n`);
   if (violations.length > 0) process.stderr.write(`replay: npm run sim -- --seed ${seed} --trace\n`);

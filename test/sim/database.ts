@@ -15,6 +15,9 @@ import type { Scheduler } from './scheduler.ts';
 import type { ReadStatement, WriteStatement } from './statements.ts';
 
 const REPLICAS = 3;
+const QUORUM = 2;
+/** A replica that is back learns of what it missed after so long, ms. */
+const HINT_MS = 500;
 /** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
 const TIMEOUT_MS_MAX = 12_000;
 /** The batch log is replayed within this time, ms: below the settler's doubtMs. */
@@ -38,7 +41,7 @@ export interface DatabaseOptions {
   onTransaction(partition: string): void;
   /** Told of each write that reaches a coordinator. */
   onWrite(mutations: readonly Mutation[]): void;
-  trace(text: () => string): void;
+  readonly trace: (text: () => string) => void;
 }
 
 /** Three replicas. */
@@ -57,16 +60,20 @@ export class Database {
     this.#options = options;
     this.#timeoutMs = random.pick([1_000, 3_000, TIMEOUT_MS_MAX]);
     this.#apart = random.pick([0.05, 0.3, 0.8]);
-    this.#apartMs = random.pick([5, 50, 500]);
+    this.#apartMs = random.pick([5, 50, 300]);
   }
 
   /** A write has reached a coordinator. */
-  write(mutations: readonly Mutation[], logged: boolean, answer: (answer: Answer) => void): void {
+  write(
+    mutations: readonly Mutation[],
+    { logged, consistency }: { readonly logged: boolean; readonly consistency: types.consistencies },
+    answer: (answer: Answer) => void,
+  ): void {
     const { scheduler, faults, random } = this.#options;
     this.#options.onWrite(mutations);
     if (this.#isAway(answer)) return;
     const up = this.replicas.filter((replica) => replica.downUntilMs <= scheduler.nowMs);
-    if (up.length < 2) {
+    if (up.length < QUORUM) {
       this.#answer(answer, unavailable());
       return;
     }
@@ -76,9 +83,13 @@ export class Database {
     if (fault === undefined) {
       const lost = faults.strikes('answer-lost');
       const slowMs = faults.strikes('slow-write') ? random.between(100, this.#timeoutMs) : 0;
-      this.#spread(mutations, slowMs, () => {
+      const timeOut = (): void => {
+        this.#timeOut(answer);
+      };
+      const acknowledged = (): void => {
         if (!lost) this.#answer(answer, DONE);
-      });
+      };
+      this.#spread(mutations, slowMs, acknowledged, timeOut, isOne(consistency) ? 1 : QUORUM);
       if (lost) this.#timeOut(answer);
       return;
     }
@@ -95,7 +106,7 @@ export class Database {
     if (fault === 'batch-partial' || fault === 'write-partial') this.#spreadPart(mutations);
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
     if (logged || fault === 'write-late' || random.chance(0.5))
-      this.#spread(mutations, laterMs, () => undefined);
+      this.#spread(mutations, laterMs, nothing, nothing);
   }
 
   /** A read has reached a coordinator. */
@@ -114,7 +125,7 @@ export class Database {
       return;
     }
     const up = this.replicas.filter((replica) => replica.downUntilMs <= scheduler.nowMs);
-    const needed = isOne(consistency) ? 1 : 2;
+    const needed = isOne(consistency) ? 1 : QUORUM;
     if (up.length < needed || faults.strikes('read-error')) {
       if (random.chance(0.5)) this.#timeOut(answer);
       else this.#answer(answer, unavailable());
@@ -215,35 +226,51 @@ export class Database {
     return { kind: 'rows', rows: resultOf(statement, rows), applied: true };
   }
 
-  /** Lets replicas have a write, one by one or at once; `acknowledged` when two have all of it. */
-  #spread(mutations: readonly Mutation[], slowMs: number, acknowledged: () => void): void {
+  /**
+   * Lets replicas have a write, one by one or at once.
+   *
+   * @param acknowledged called when as many as needed have all of it
+   * @param missing called for each that cannot take it now
+   */
+  #spread(
+    mutations: readonly Mutation[],
+    slowMs: number,
+    acknowledged: () => void,
+    missing: () => void,
+    needed = QUORUM,
+  ): void {
     const { scheduler, random, faults } = this.#options;
     const missed = faults.strikes('replica-missed') ? random.below(REPLICAS) : -1;
     const missedMs = random.chance(0.5) ? random.between(1_000, 60_000) : Infinity;
-    if (missed < 0 && !random.chance(this.#apart)) {
-      scheduler.in(scheduler.world, slowMs, () => {
-        for (const replica of this.replicas) this.#deliver(replica, mutations);
-        acknowledged();
-      });
-      return;
-    }
-    const groups = byPartition(mutations);
+    const isApart = missed >= 0 || random.chance(this.#apart);
+    const groups = isApart ? byPartition(mutations) : [mutations];
     let left = groups.length;
     for (const group of groups) {
       let replicas = 0;
-      for (const [index, replica] of this.replicas.entries()) {
-        const isMissed = index === missed;
-        const laterMs = isMissed ? missedMs : slowMs + random.between(0, this.#apartMs);
-        if (laterMs === Infinity) continue;
-        scheduler.in(scheduler.world, laterMs, () => {
-          this.#deliver(replica, group);
-          if (isMissed) return;
-          replicas += 1;
-          if (replicas !== 2) return;
-          left -= 1;
-          if (left === 0) acknowledged();
+      const arrives = (replica: Replica): void => {
+        if (!this.#deliver(replica, group)) {
+          missing();
+          return;
+        }
+        replicas += 1;
+        if (replicas === needed) left -= 1;
+        if (replicas === needed && left === 0) acknowledged();
+      };
+      if (!isApart) {
+        scheduler.in(scheduler.world, slowMs, () => {
+          for (const replica of this.replicas) arrives(replica);
         });
+        continue;
       }
+      for (const [index, replica] of this.replicas.entries())
+        if (index !== missed)
+          scheduler.in(scheduler.world, slowMs + random.between(0, this.#apartMs), () => {
+            arrives(replica);
+          });
+        else if (missedMs < Infinity)
+          scheduler.in(scheduler.world, missedMs, () => {
+            this.#deliver(replica, group);
+          });
     }
   }
 
@@ -255,16 +282,17 @@ export class Database {
       for (const replica of this.replicas) if (random.chance(share)) this.#deliver(replica, group);
   }
 
-  /** A replica that is down is told when it is back: the coordinator kept a hint. */
-  #deliver(replica: Replica, mutations: readonly Mutation[]): void {
+  /** A replica that is down is told when it is back: the coordinator kept a hint. False then. */
+  #deliver(replica: Replica, mutations: readonly Mutation[]): boolean {
     const { scheduler } = this.#options;
     if (replica.downUntilMs > scheduler.nowMs) {
-      scheduler.in(scheduler.world, replica.downUntilMs - scheduler.nowMs + 500, () => {
+      scheduler.in(scheduler.world, replica.downUntilMs - scheduler.nowMs + HINT_MS, () => {
         this.#deliver(replica, mutations);
       });
-      return;
+      return false;
     }
     for (const mutation of mutations) this.apply(replica, mutation);
+    return true;
   }
 
   #isAway(answer: (answer: Answer) => void): boolean {
@@ -287,6 +315,7 @@ export class Database {
   }
 }
 
+const nothing = (): void => undefined;
 const ignoreTie: TieListener = () => undefined;
 
 function rowsOf(replica: Replica, asked: Asked): Map<string, Row> {

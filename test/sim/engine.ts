@@ -60,6 +60,14 @@ export class Engine {
     return sequence;
   }
 
+  /** A trade, and the account of its seller that was paid; undefined where there is nothing to trade. */
+  nextTrade(): Account | undefined {
+    const trade = this.market.trade(this.lastStated + 1n);
+    if (!trade || !('trade_id' in trade.message)) return undefined;
+    this.stated.push(trade);
+    return this.market.account(trade.message.seller_user_id, Number(trade.message.quote_asset));
+  }
+
   /** A trade under the id of an earlier one; false where there is nothing to trade. */
   stateTradeAgain(): boolean {
     const earlier = this.stated.find(({ message }) => 'trade_id' in message);

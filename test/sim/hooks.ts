@@ -9,11 +9,14 @@ const REPLACED: Readonly<Record<string, string>> = {
   '@temporalio/activity': new URL('modules/temporal-activity.ts', import.meta.url).href,
 };
 
-register(
-  `data:text/javascript,${encodeURIComponent(`
+/** From here on imports of those find what stands for them. */
+export function replacePackages(): void {
+  register(
+    `data:text/javascript,${encodeURIComponent(`
     const replaced = ${JSON.stringify(REPLACED)};
     export function resolve(specifier, context, next) {
       return next(replaced[specifier] ?? specifier, context);
     }
   `)}`,
-);
+  );
+}

@@ -20,10 +20,10 @@ export interface IngestHostOptions {
   readonly limits: PartitionLimits;
   readonly chunkEventsMax: number;
   readonly leaseMs: number;
-  onSend(chunk: Chunk): void;
+  readonly onSend: (chunk: Chunk) => void;
   /** Told once, unless the process is killed: how it ended, or why it could not begin. */
-  ended(how: IngestEnding | Error): void;
-  trace(text: () => string): void;
+  readonly ended: (how: IngestEnding | Error) => void;
+  readonly trace: (text: () => string) => void;
 }
 
 /** One ingest. */

@@ -65,7 +65,7 @@ export class Market {
     for (let tries = 0; tries < 6; tries += 1) {
       const draw = random.next();
       if (draw < 0.45) {
-        const trade = this.#trade(sequence);
+        const trade = this.trade(sequence);
         if (trade) return trade;
       } else if (draw < 0.65 && account.available > 0n)
         return this.ledgerEvent(sequence, 'LOCK', account, this.#part(account.available));
@@ -111,7 +111,7 @@ export class Market {
   tradeOfId(sequence: bigint, tradeId: bigint): Stated | undefined {
     const before = this.#tradeId;
     this.#tradeId = tradeId - 1n;
-    const trade = this.#trade(sequence);
+    const trade = this.trade(sequence);
     this.#tradeId = before;
     return trade;
   }
@@ -125,13 +125,14 @@ export class Market {
     return part > 0n ? part : 1n;
   }
 
-  #account(user: bigint, asset: number): Account {
+  account(user: bigint, asset: number): Account {
     const account = this.accounts.find((one) => one.user === user && one.asset === asset);
     if (!account) throw new Error(`no account ${user}/${asset}`);
     return account;
   }
 
-  #trade(sequence: bigint): Stated | undefined {
+  /** Two frozen amounts meet; undefined where there are none. */
+  trade(sequence: bigint): Stated | undefined {
     const random = this.#random;
     const base = 1 + random.below(ASSETS);
     const quote = 1 + ((base + random.below(ASSETS - 1)) % ASSETS);
@@ -146,8 +147,8 @@ export class Market {
     const cost = price * quantity;
     const buyerRefund = random.chance(0.3) ? this.#partOrNone(paying.frozen - cost) : 0n;
     const sellerRefund = random.chance(0.3) ? this.#partOrNone(giving.frozen - quantity) : 0n;
-    const getting = this.#account(paying.user, base);
-    const paid = this.#account(giving.user, quote);
+    const getting = this.account(paying.user, base);
+    const paid = this.account(giving.user, quote);
     const steps: BookedStep[] = [];
     const spend = (account: Account, amount: bigint, refund: bigint): bigint => {
       const { version } = account;

@@ -10,6 +10,8 @@ import type { Simulation } from './simulation.ts';
 import { balancePlace, durableWatermark, linePlace } from './stored.ts';
 
 const TRY_MS = 300;
+/** So long after the last fault it still waits for its opportunity, ms. */
+const PATIENCE_MS = 20_000;
 /** An engine that changed its history says it again so often, ms. */
 const INSIST_MS = 3_000;
 const REASONS = ['other-content', 'version-mismatch'];
@@ -43,10 +45,15 @@ export class Misconduct {
 
   /** From some moment on it waits for its opportunity. */
   plan(activeMs: number): void {
-    this.#untilMs = activeMs;
+    this.#untilMs = activeMs + PATIENCE_MS;
     this.#simulation.scheduler.after(this.#random.between(0.2, 0.7) * activeMs, () => {
       this.#try();
     });
+  }
+
+  /** True while it may still begin. */
+  get isPending(): boolean {
+    return !this.begun && this.#simulation.scheduler.elapsedMs <= this.#untilMs;
   }
 
   /** Whether a stop is the answer to it. */
@@ -117,6 +124,12 @@ export class Misconduct {
       case 'trade-id-twice':
         this.#from = next;
         return engine.stateTradeAgain();
+      case 'version-twice': {
+        // Mostly in two partitions: the trade in its buyer's, what states the same version again in the seller's.
+        const paid = engine.nextTrade();
+        if (paid) this.#from = engine.stateBad(paid, 'DEPOSIT', 7n, paid.version - 1n);
+        return paid !== undefined;
+      }
       case 'sequence-skipped':
         this.#from = next;
         engine.withhold(next);
@@ -134,10 +147,6 @@ export class Misconduct {
     const { version } = account;
     this.#from = next;
     switch (this.kind) {
-      case 'version-twice':
-        engine.nextOf(account);
-        this.#from = engine.stateBad(account, 'DEPOSIT', 7n, version);
-        break;
       case 'version-taken':
         engine.stateBad(account, 'DEPOSIT', 7n, version - 1n);
         break;

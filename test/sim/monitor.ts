@@ -21,7 +21,7 @@ export interface MonitorOptions {
   /** True: the engine states no times. */
   readonly stampless: boolean;
   database(): Database;
-  violation(what: string): void;
+  readonly violation: (what: string) => void;
 }
 
 /** Watches one run. */
@@ -114,5 +114,5 @@ export class Monitor {
 
 function shown(value: unknown): string {
   if (Buffer.isBuffer(value)) return value.toString('hex').slice(0, 16);
-  return value instanceof Date ? value.toISOString() : String(value as string);
+  return value instanceof Date ? value.toISOString() : `${value as bigint | string}`;
 }

@@ -16,10 +16,10 @@ export interface NetworkOptions {
   readonly random: Random;
   readonly engine: Engine;
   /** The sequence after which an engine sends again: what it knows to be settled. */
-  settledUpTo(): bigint;
+  readonly settledUpTo: () => bigint;
   /** Told whenever an ingest asks for its next message. */
   onAsked(process: Process): void;
-  trace(text: () => string): void;
+  readonly trace: (text: () => string) => void;
 }
 
 /** One connection of an engine's PUSH with an ingest's PULL. */
@@ -121,7 +121,7 @@ export class Network {
   }
 
   #send(connection: Connection): void {
-    const { scheduler, random, engine } = this.#options;
+    const { random, engine } = this.#options;
     if (!connection.open || connection.cursor === undefined) return;
     const burst: Buffer[][] = [];
     const most = 1 + random.below(BURST_MAX);
@@ -153,9 +153,9 @@ export class Network {
     const { scheduler, random } = this.#options;
     const lost = connection.onItsWay.size > 0;
     for (const planned of connection.onItsWay) {
-      const { then } = planned;
+      const { action } = planned;
       planned.cancel();
-      if (late && then) scheduler.in(connection.process, random.between(50, 800), then);
+      if (late && action) scheduler.in(connection.process, random.between(50, 800), action);
     }
     connection.onItsWay.clear();
     const cursor = connection.cursor;

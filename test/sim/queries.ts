@@ -9,7 +9,7 @@ export type Params = readonly unknown[];
 export type ResultRow = Record<string, Value | null>;
 
 function text(value: unknown): string {
-  return value instanceof Date ? String(value.getTime()) : String(value as string);
+  return value instanceof Date ? String(value.getTime()) : `${value as bigint}`;
 }
 
 /** The name of a table's partition. */

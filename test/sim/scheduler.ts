@@ -21,17 +21,17 @@ export class Planned {
   atMs: number;
   readonly order: number;
   readonly process: Process;
-  then: (() => void) | undefined;
+  action: (() => void) | undefined;
 
-  constructor(atMs: number, order: number, process: Process, then: () => void) {
+  constructor(atMs: number, order: number, process: Process, action: () => void) {
     this.atMs = atMs;
     this.order = order;
     this.process = process;
-    this.then = then;
+    this.action = action;
   }
 
   cancel(): void {
-    this.then = undefined;
+    this.action = undefined;
   }
 }
 
@@ -78,7 +78,7 @@ export class Scheduler {
     const next = this.#pop();
     if (!next) return false;
     const { process } = next;
-    if (!next.then || !process.alive) return true;
+    if (!next.action || !process.alive) return true;
     if (next.atMs > this.nowMs) this.nowMs = next.atMs;
     if (process.stalledUntilMs > this.nowMs) {
       next.atMs = process.stalledUntilMs;
@@ -87,7 +87,7 @@ export class Scheduler {
     }
     this.current = process;
     this.steps += 1;
-    next.then();
+    next.action();
     return true;
   }
 

@@ -321,7 +321,7 @@ export class Simulation {
     if (scheduler.steps >= STEPS_MAX) return true;
     const { elapsedMs } = scheduler;
     if (this.violations.length > 0 && elapsedMs > this.#activeMs) return true;
-    if (elapsedMs < this.#activeMs) return false;
+    if (elapsedMs < this.#activeMs || misconduct?.isPending === true) return false;
     if (this.#settledMs === Infinity) {
       const isDone = misconduct?.isFound() ?? durableWatermark(this.database) >= this.engine.lastStated;
       if (isDone) this.#settledMs = elapsedMs;
@@ -360,10 +360,10 @@ function drawSettings(draw: Random) {
     maxInFlightEvents: draw.pick([20, 100, 1_000]),
     chunkEventsMax: draw.pick([3, 20, 1_000]),
     leaseMs: draw.pick([2_000, 5_000, 10_000]),
-    attemptMs: draw.pick([1_000, 4_000, 10_000]),
+    attemptMs: draw.pick([2_000, 5_000, 10_000]),
     limits: {
       ...PARTITION_LIMITS,
-      updatesPerRunMax: draw.pick([3, 20, 1_500]),
+      updatesPerRunMax: draw.pick([12, 40, 1_500]),
       updateMsMax: draw.pick([5_000, 30_000]),
       attemptsMax: draw.pick([3, 12]),
     },

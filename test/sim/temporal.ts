@@ -26,7 +26,7 @@ export interface TemporalOptions {
   readonly faults: Faults;
   /** Told of a fault of the workflow's own code. */
   onFault(error: unknown): void;
-  trace(text: () => string): void;
+  readonly trace: (text: () => string) => void;
 }
 
 /** The server. */
@@ -114,8 +114,8 @@ export interface TemporalClientOptions {
   readonly server: TemporalServer;
   readonly process: Process;
   /** Told of each chunk as it is sent. */
-  onSend(chunk: Chunk): void;
-  trace(text: () => string): void;
+  readonly onSend: (chunk: Chunk) => void;
+  readonly trace: (text: () => string) => void;
 }
 
 /** A client as an ingest has it. */
@@ -145,7 +145,7 @@ export function temporalClient({ server, process, onSend, trace }: TemporalClien
             try {
               resolve(then());
             } catch (error) {
-              reject(error as Error);
+              reject(error);
             }
           });
         });

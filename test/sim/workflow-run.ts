@@ -125,7 +125,7 @@ export class WorkflowRun {
       this.#closing = true;
       this.#logic.close();
     }
-    for (const waiter of [...this.#waiters]) if (waiter.wake()) waiter.resolve();
+    for (const waiter of this.#waiters) if (waiter.wake()) waiter.resolve();
     if (!this.#closing || this.#unfinished > 0 || this.#ended) return;
     this.#ended = true;
     const { scheduler } = this.#server;
@@ -164,7 +164,7 @@ export class WorkflowRun {
             });
           };
           const { id: workflowId, runId } = this;
-          new Activity({
+          Activity.start({
             server: this.#server,
             request,
             workflowId,

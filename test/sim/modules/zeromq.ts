@@ -83,6 +83,3 @@ export class Pull {
     for (const listener of this.#listeners.get(event) ?? []) listener({ address: 'engine' });
   }
 }
-
-/** Not used by what a simulation runs. */
-export class Push {}

@@ -1,0 +1,64 @@
+/** Seeds over several processes: each takes a range of its own, and their reports are added up. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** What a process reports of its seeds. */
+export interface Report {
+  readonly seeds: number;
+  readonly violations: number;
+  readonly faults: Readonly<Record<string, number>>;
+}
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+/**
+ * Runs seeds in processes of their own; what they tell goes to stderr.
+ *
+ * @throws Error if one ended without a report
+ */
+export async function runInProcesses(
+  jobs: number,
+  from: number,
+  seeds: number,
+  more: readonly string[] = [],
+): Promise<Report> {
+  const share = Math.ceil(seeds / jobs);
+  const ranges = Array.from({ length: jobs }, (_, job) => ({
+    from: from + job * share,
+    seeds: Math.min(share, seeds - job * share),
+  })).filter((range) => range.seeds > 0);
+  const reports = await Promise.all(ranges.map((range) => runRange(range, more)));
+  const faults: Record<string, number> = {};
+  for (const report of reports)
+    for (const [kind, times] of Object.entries(report.faults)) faults[kind] = (faults[kind] ?? 0) + times;
+  const sum = (of: (report: Report) => number): number =>
+    reports.reduce((total, report) => total + of(report), 0);
+  return { seeds: sum((one) => one.seeds), violations: sum((one) => one.violations), faults };
+}
+
+function runRange(range: { from: number; seeds: number }, more: readonly string[]): Promise<Report> {
+  const args = [
+    '--import',
+    'tsx/esm',
+    MAIN,
+    '--json',
+    '--seeds',
+    `${range.seeds}`,
+    '--from',
+    `${range.from}`,
+  ];
+  const child = spawn(process.execPath, [...args, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      const line = /^\{.*\}$/m.exec(text)?.[0];
+      if (line === undefined)
+        reject(new Error(`seeds ${range.from} and up ended with code ${code} and without a report`));
+      else resolve(JSON.parse(line) as Report);
+    });
+  });
+}

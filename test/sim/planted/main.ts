@@ -1,0 +1,66 @@
+/**
+ * `npm run sim:planted -- [--seeds N] [--from S] [--only NAME] [--json]`: plants each bug in turn and runs seeds on the
+ * copy until one shows a violation. Data to stdout, talk to stderr. Exit codes: 0 all found, 1 one was not, 2 a bug that
+ * cannot be planted or a run that broke.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { PLANTED_BUGS } from './bugs.ts';
+import { plant } from './plant.ts';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '5000' },
+    from: { type: 'string', default: '1' },
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+/** What was seen of a planted bug. `seeds`: how many were run, the one that found it included. */
+interface Finding {
+  readonly found: boolean;
+  readonly seeds: number;
+  readonly invariant: string;
+  readonly by: string;
+}
+
+const planted: Record<string, Finding> = {};
+for (const bug of PLANTED_BUGS) {
+  if (values.only !== undefined && values.only !== bug.name) continue;
+  const { folder, remove } = plant(ROOT, bug);
+  try {
+    const { seeds, from } = values;
+    const args = [
+      '--import',
+      'tsx/esm',
+      'test/sim/main.ts',
+      '--seeds',
+      seeds,
+      '--from',
+      from,
+      '--failures',
+      '1',
+      '--json',
+    ];
+    const run = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 28 });
+    const result = /^\{.*\}$/m.exec(run.stdout)?.[0];
+    if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
+    const { seeds: ran, violations } = JSON.parse(result) as { seeds: number; violations: number };
+    const by = /^VIOLATION in seed \d+: (.*)$/m.exec(run.stderr)?.[1] ?? '';
+    planted[bug.name] = { found: violations > 0, seeds: ran, invariant: bug.invariant, by };
+    process.stderr.write(
+      `${bug.invariant.padEnd(4)} ${bug.name}: ${violations > 0 ? `found in ${ran} seeds: ${by.slice(0, 140)}` : `NOT FOUND in ${ran} seeds`}\n`,
+    );
+  } finally {
+    remove();
+  }
+}
+const missed = Object.values(planted).filter(({ found }) => !found).length;
+if (values.json) process.stdout.write(`${JSON.stringify({ planted })}\n`);
+else process.stdout.write(`${Object.keys(planted).length} bugs planted, ${missed} not found\n`);
+process.exitCode = missed > 0 ? 1 : 0;

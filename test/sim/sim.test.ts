@@ -1,0 +1,85 @@
+/**
+ * The simulation, as often as each run of the tests has time for, in processes of its own. And that it is worth
+ * something: a run can be repeated to the byte, every kind of fault strikes, and what breaks an invariant is found.
+ */
+import { execa } from 'execa';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { FAULT_KINDS, OPERATION_FAULTS, PLANNED_FAULTS } from './faults.ts';
+import { runInProcesses } from './jobs.ts';
+import { PLANTED_BUGS } from './planted/bugs.ts';
+import { PlantError, replaced } from './planted/plant.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SEEDS = 2_000;
+const INVARIANTS = ['I1', 'I1a', 'I1b', 'I1c', 'I2', 'I3', 'I4', 'I5', 'I5a', 'I6', 'I7'];
+
+const sim = (...args: string[]) =>
+  execa('node', ['--import', 'tsx/esm', 'test/sim/main.ts', ...args], { cwd: ROOT, reject: false });
+
+describe('the simulation', () => {
+  it(`finds nothing wrong in ${SEEDS} seeds, in which every kind of fault strikes`, async () => {
+    const report = await runInProcesses(2, 1, SEEDS);
+    expect(report).toMatchObject({ seeds: SEEDS, violations: 0 });
+    expect(FAULT_KINDS.filter((kind) => !((report.faults[kind] ?? 0) > 0))).toEqual([]);
+    const ordinary = [...OPERATION_FAULTS, ...PLANNED_FAULTS].reduce(
+      (sum, kind) => sum + (report.faults[kind] ?? 0),
+      0,
+    );
+    expect(ordinary).toBeGreaterThanOrEqual(3 * SEEDS);
+  }, 400_000);
+
+  it('gives the same trace for the same seed, and another for another', async () => {
+    const [once, again, other] = await Promise.all([
+      sim('--seed', '7', '--trace'),
+      sim('--seed', '7', '--trace'),
+      sim('--seed', '8', '--trace'),
+    ]);
+    const traceOf = (text: string): string => text.replace(/^[\d.]+ seeds\/s$/m, '');
+    expect(once.stderr.length).toBeGreaterThan(1_000);
+    expect(traceOf(again.stderr)).toBe(traceOf(once.stderr));
+    expect(traceOf(other.stderr)).not.toBe(traceOf(once.stderr));
+  }, 120_000);
+});
+
+describe('planted bugs', () => {
+  it('break each of the invariants 1 to 7', () => {
+    expect(INVARIANTS.filter((name) => !PLANTED_BUGS.some(({ invariant }) => invariant === name))).toEqual(
+      [],
+    );
+    expect(new Set(PLANTED_BUGS.map(({ name }) => name)).size).toBe(PLANTED_BUGS.length);
+  });
+
+  it.each(PLANTED_BUGS.map((bug) => [bug.name, bug] as const))('%s can still be planted', (_name, bug) => {
+    const text = readFileSync(join(ROOT, bug.file), 'utf8');
+    expect(replaced(text, bug)).not.toBe(text);
+  });
+
+  it('whose text is not there fail by their name', () => {
+    const bug = { name: 'gone', invariant: 'I1', file: 'a.ts', find: 'old', replace: 'new' };
+    expect(() => replaced('something else', bug)).toThrow(PlantError);
+    expect(() => replaced('old and old', bug)).toThrow('planted bug gone: its text stands 2 times in a.ts');
+  });
+
+  it('are found, with the seed, its trace and how to replay it', async () => {
+    const run = await execa(
+      'node',
+      [
+        '--import',
+        'tsx/esm',
+        'test/sim/planted/main.ts',
+        '--json',
+        '--seeds',
+        '200',
+        '--only',
+        'entries-not-written-again',
+      ],
+      { cwd: ROOT },
+    );
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      planted: { 'entries-not-written-again': { found: true, invariant: 'I1a' } },
+    });
+  }, 120_000);
+});
