@@ -19,6 +19,9 @@ import { register as registerVerify } from './commands/verify.ts';
 import { register as registerWorker } from './commands/worker.ts';
 import { endWithParent } from './parent.ts';
 
+/** What is left open may hold the process up for so long after its command is done, ms. */
+const END_MS_MAX = 1_000;
+
 endWithParent();
 
 const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
@@ -51,3 +54,6 @@ try {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }
+// After it has lost its server and found it again, the Cassandra driver leaves sockets open that no shutdown closes. A
+// command that is done ends all the same.
+setTimeout(() => process.exit(), END_MS_MAX).unref();

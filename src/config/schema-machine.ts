@@ -45,6 +45,18 @@ export const stack = z.object({
     65_536,
     1_024,
   ),
+  cassandraCommitlogSync: setting(
+    {
+      variable: 'SETTLED_STACK_CASSANDRA_COMMITLOG_SYNC',
+      description:
+        'When the Cassandra that `settled up` starts acknowledges a write. `periodic`: before it is on disk; killed, it ' +
+        'loses up to the last 100 ms, and without power up to 10 s. `batch`: when it is on disk, at about a third of ' +
+        'the speed.',
+    },
+    'periodic or batch',
+    oneOf('periodic', 'batch'),
+    'periodic',
+  ),
   temporalProgram: path(
     'SETTLED_TEMPORAL_PROGRAM',
     'The `temporal` program to start, instead of the one on PATH or our own build.',

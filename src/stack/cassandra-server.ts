@@ -5,7 +5,7 @@
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Config } from '../config/index.ts';
+import { STACK_HOST, type Config } from '../config/index.ts';
 import { homePaths, rotateConsoleLog } from './home.ts';
 import { CASSANDRA_MODULE, cassandraVersionPinned } from './pinned.ts';
 import { cassandraVersion } from './probes.ts';
@@ -16,6 +16,12 @@ import type { Environment } from './tools.ts';
 const START_MS_MAX = 180_000;
 /** Draining takes a second or two with small memtables, more with full ones on a slow disk. */
 const GRACE_MS = 30_000;
+
+/** The value in cassandra.yaml, with the period in the next line: with `batch` Cassandra refuses to know one. */
+const COMMITLOG_SYNC = {
+  periodic: 'periodic\ncommitlog_sync_period: 10s',
+  batch: 'batch',
+} as const;
 
 /** Packages of the JDK's modules that Cassandra reaches into. */
 const OPENED: Readonly<Record<string, readonly string[]>> = {
@@ -46,16 +52,31 @@ export interface CassandraTools {
   readonly jars: string;
 }
 
+/** A node's place in a ring of several on loopback. */
+export interface RingPlace {
+  /** Its own address; the ports are the same on all. */
+  readonly address: string;
+  /** Addresses of nodes that are asked for the ring. */
+  readonly seeds: readonly string[];
+  /** How long a node waits for the others' word before it joins, ms. */
+  readonly ringDelayMs: number;
+}
+
+/** A node alone has nobody to wait for, neither when it comes nor when it goes. */
+const ALONE: RingPlace = { address: STACK_HOST, seeds: [STACK_HOST], ringDelayMs: 0 };
+
 /** What it is started with. */
 export interface CassandraServerOptions {
   readonly home: string;
+  /** @default alone on the stack's address */
+  readonly place?: RingPlace;
   /** Finds Java and finds or fetches Cassandra's jars. */
   readonly tools: () => Promise<CassandraTools>;
   readonly settings: Config['stack'];
   readonly env: Environment;
 }
 
-function javaArgs(jars: string, { home, settings }: CassandraServerOptions): string[] {
+function javaArgs(jars: string, { home, settings, place = ALONE }: CassandraServerOptions): string[] {
   const paths = homePaths(home);
   const agent = readdirSync(jars).find((name) => name.startsWith('jamm-'));
   return [
@@ -80,8 +101,7 @@ function javaArgs(jars: string, { home, settings }: CassandraServerOptions): str
     ],
     [`-Dlogback.configurationFile=${pathToFileURL(paths.cassandraLogback).href}`],
     [`-Dsettled.logFile=${paths.log.cassandra}`],
-    // A node alone has nobody to wait for, neither when it comes nor when it goes.
-    ['-Dcassandra.skip_wait_for_gossip_to_settle=0', '-Dcassandra.ring_delay_ms=0'],
+    ['-Dcassandra.skip_wait_for_gossip_to_settle=0', `-Dcassandra.ring_delay_ms=${place.ringDelayMs}`],
     ['-Dcassandra.shutdown_announce_in_ms=0', '-Dcassandra-foreground=yes'],
     ['-cp', join(jars, '*'), 'org.apache.cassandra.service.CassandraDaemon'],
   ].flat();
@@ -89,7 +109,7 @@ function javaArgs(jars: string, { home, settings }: CassandraServerOptions): str
 
 /** How Cassandra is started. */
 export function cassandraServer(options: CassandraServerOptions): ServerKind<'cassandra'> {
-  const { home, tools, settings, env } = options;
+  const { home, tools, settings, env, place = ALONE } = options;
   const paths = homePaths(home);
   const [logged, printed] = [new MarkedLog(paths.log.cassandra), new MarkedLog(paths.console.cassandra)];
   const port = (what: string, value: number, variable: string) => ({ what, port: value, variable });
@@ -111,7 +131,10 @@ export function cassandraServer(options: CassandraServerOptions): ServerKind<'ca
       rotateConsoleLog(paths.console.cassandra);
       logged.mark();
       printed.mark();
-      writeFileSync(paths.cassandraConfig, cassandraConfig(paths.cassandra, ports));
+      writeFileSync(
+        paths.cassandraConfig,
+        cassandraConfig(paths.cassandra, ports, settings.cassandraCommitlogSync, place),
+      );
       copyFileSync(CASSANDRA_MODULE.logback, paths.cassandraLogback);
       return {
         program: java,
@@ -122,18 +145,26 @@ export function cassandraServer(options: CassandraServerOptions): ServerKind<'ca
         consolePath: paths.console.cassandra,
       };
     },
-    probe: async (ports) => (await cassandraVersion(ports.cql)) !== undefined,
+    probe: async (ports) => (await cassandraVersion(ports.cql, place.address)) !== undefined,
     output: () => logged.sinceMark() || printed.sinceMark(),
   };
 }
 
 /** Our cassandra.yaml with its names between underscores filled in. */
-export function cassandraConfig(dataDirectory: string, ports: { cql: number; storage: number }): string {
+export function cassandraConfig(
+  dataDirectory: string,
+  ports: { cql: number; storage: number },
+  commitlogSync: Config['stack']['cassandraCommitlogSync'],
+  place: RingPlace = ALONE,
+): string {
   const values: Readonly<Record<string, string>> = {
     // Inside single quotes in YAML, a quote is written twice.
     dataDirectory: dataDirectory.replaceAll("'", "''"),
     cqlPort: String(ports.cql),
     storagePort: String(ports.storage),
+    commitlogSync: COMMITLOG_SYNC[commitlogSync],
+    address: place.address,
+    seeds: place.seeds.map((seed) => `${seed}:${ports.storage}`).join(','),
   };
   return readFileSync(CASSANDRA_MODULE.config, 'utf8').replace(
     /__([a-zA-Z]+)__/g,

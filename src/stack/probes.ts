@@ -54,10 +54,10 @@ export async function setRetention(port: number, namespace: string, days: number
 }
 
 /** Cassandra's version as it answers a query, or `undefined` while nothing listens. */
-export async function cassandraVersion(port: number): Promise<string | undefined> {
-  if (!(await isListening(port))) return undefined;
+export async function cassandraVersion(port: number, host = STACK_HOST): Promise<string | undefined> {
+  if (!(await isListening(port, host))) return undefined;
   const client = new Client({
-    contactPoints: [STACK_HOST],
+    contactPoints: [host],
     localDataCenter: STACK_DATACENTER,
     protocolOptions: { port },
     socketOptions: { connectTimeout: PROBE_MS_MAX, readTimeout: PROBE_MS_MAX },

@@ -1,0 +1,67 @@
+/** What a plan promises, for any seed and number of faults. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LINKS } from './links.ts';
+import { FAULT_NAMES, faultName, planOf, PROCESSES } from './plan.ts';
+
+const seeds = fc.integer({ min: 0, max: 2 ** 31 });
+
+describe('a plan', () => {
+  test('is the same for the same seed, and another for another', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 1, max: 60 }), (seed, faults) => {
+        expect(planOf({ seed, faults })).toEqual(planOf({ seed, faults }));
+      }),
+    );
+    expect(planOf({ seed: 1, faults: 20 })).not.toEqual(planOf({ seed: 2, faults: 20 }));
+  });
+
+  test('has as many faults as asked for, at least half of them kills, each process as often as any other but for one', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 1, max: 120 }), (seed, faults) => {
+        const names = planOf({ seed, faults }).map(({ fault }) => faultName(fault));
+        expect(names).toHaveLength(faults);
+        const kills = PROCESSES.map((victim) => names.filter((name) => name === `kill-${victim}`).length);
+        expect(kills.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(faults / 2);
+        expect(Math.max(...kills) - Math.min(...kills)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test('spreads its faults over the stream, in order', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 1, max: 60 }), (seed, faults) => {
+        const shares = planOf({ seed, faults }).map(({ atShare }) => atShare);
+        expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+        expect(shares.every((share) => share >= 0 && share < 1)).toBe(true);
+      }),
+    );
+  });
+
+  test('has every kind on every link, once there is room for all', () => {
+    const faults = Math.ceil(FAULT_NAMES.length / 0.45) + 1;
+    const names = new Set(planOf({ seed: 5, faults }).map(({ fault }) => faultName(fault)));
+    expect([...names].toSorted()).toEqual(FAULT_NAMES.toSorted());
+    expect(names.size).toBe(2 * PROCESSES.length + 3 * LINKS.length + 1);
+  });
+
+  test('delays by 10 to 500 ms, and pauses for shorter and for longer than a lease', () => {
+    const faults = planOf({ seed: 3, faults: 400 }).map(({ fault }) => fault);
+    const pauses = faults.flatMap((fault) => (fault.kind === 'pause' ? [fault.forMs] : []));
+    expect(Math.min(...pauses)).toBeLessThan(4_000);
+    expect(Math.max(...pauses)).toBeGreaterThan(12_000);
+    for (const fault of faults)
+      if (fault.kind === 'delay') {
+        expect(fault.msMin).toBeGreaterThanOrEqual(10);
+        expect(fault.msMax).toBeLessThanOrEqual(500);
+        expect(fault.msMax).toBeGreaterThanOrEqual(fault.msMin);
+      }
+  });
+
+  test('draws from what is asked for alone, and refuses what there is not', () => {
+    const only = ['kill-worker', 'cut-control'];
+    const names = planOf({ seed: 1, faults: 20, only }).map(({ fault }) => faultName(fault));
+    expect(new Set(names)).toEqual(new Set(only));
+    expect(() => planOf({ seed: 1, faults: 1, only: ['kill-everything'] })).toThrow('kill-everything');
+  });
+});
