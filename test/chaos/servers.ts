@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, policies, types } from 'cassandra-driver';
 import { readStackState, STACK_DATACENTER, STACK_HOST, type Config } from '../../src/config/index.ts';
 import { cassandraFiles } from '../../src/stack/cassandra-files.ts';
 import { cassandraServer, type RingPlace } from '../../src/stack/cassandra-server.ts';
@@ -22,6 +23,8 @@ import type { Address } from './proxy.ts';
 const RING_HOSTS = ['127.0.1.1', '127.0.1.2', '127.0.1.3'];
 const RING_HEAP_MIB = 640;
 const RING_DELAY_MS = 2_000;
+/** How long the nodes may take to see each other. */
+const RING_MS_MAX = 60_000;
 const GONE_MS_MAX = 10_000;
 
 /** One server that can be hit. */
@@ -120,6 +123,38 @@ export async function startServers(
   }
 }
 
+/** Waits until a node can reach all others: a read at ALL of a table that each of them has. */
+async function untilAllAreUp(host: string, port: number, signal: AbortSignal): Promise<void> {
+  const client = new Client({
+    contactPoints: [host],
+    localDataCenter: STACK_DATACENTER,
+    protocolOptions: { port },
+    policies: {
+      loadBalancing: new policies.loadBalancing.AllowListPolicy(
+        new policies.loadBalancing.RoundRobinPolicy(),
+        [`${host}:${port}`],
+      ),
+    },
+  });
+  const deadline = performance.now() + RING_MS_MAX;
+  try {
+    for (;;) {
+      try {
+        await client.execute('SELECT * FROM system_distributed.repair_history LIMIT 1', [], {
+          consistency: types.consistencies.all,
+        });
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (performance.now() > deadline) throw error;
+        await sleep(250);
+      }
+    }
+  } finally {
+    await client.shutdown();
+  }
+}
+
 /** Three nodes, started one after another as a ring must be. */
 class Ring {
   readonly servers: RunningServer[] = [];
@@ -138,6 +173,7 @@ class Ring {
     try {
       for (const address of RING_HOSTS)
         await ring.#add(config, folder, address, storagePort, progress, signal);
+      for (const address of RING_HOSTS) await untilAllAreUp(address, port, signal);
       return ring;
     } catch (error) {
       await ring.stop();

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, unknownVariables } from '../../src/config/index.ts';
+import { cassandraConfig } from '../../src/stack/cassandra-server.ts';
 import { TEMPORAL_DYNAMIC_CONFIG, TEMPORAL_SQLITE_PRAGMAS } from '../../src/stack/index.ts';
 import { cassandraVersionPinned, temporalVersionPinned } from '../../src/stack/pinned.ts';
 
@@ -114,10 +115,9 @@ describe("Cassandra's configuration", () => {
   });
 
   test('listens on loopback only', () => {
-    expect([cassandraYaml['listen_address'], cassandraYaml['rpc_address']]).toEqual([
-      '127.0.0.1',
-      '127.0.0.1',
-    ]);
+    const alone = cassandraConfig('/data', { cql: 9042, storage: 7000 }, 'periodic');
+    const { listen_address: listen, rpc_address: rpc } = parse(alone) as Record<string, unknown>;
+    expect([listen, rpc]).toEqual(['127.0.0.1', '127.0.0.1']);
   });
 });
 
