@@ -8,12 +8,21 @@ import type { BalanceKey } from './balance.ts';
 
 const GENESIS_TAG = 'settled/balance/1\n';
 const ENTRY_TAG = 'settled/entry/1\n';
+const VOID_TAG = 'settled/void/1\n';
 /** Length of a chain value, bytes. */
 export const CHAIN_BYTES = 32;
-const ENTRY_OFFSET = CHAIN_BYTES + ENTRY_TAG.length;
-/** Where the bytes of an entry are put together; nothing stays in it from one call to the next. */
-const entryBytes = Buffer.alloc(ENTRY_OFFSET + CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8);
-entryBytes.write(ENTRY_TAG, CHAIN_BYTES, 'latin1');
+/** Bytes of an entry behind its tag. */
+const FIELD_BYTES = CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8;
+
+/** Where the bytes of an entry are put together; nothing but the tag stays in it from one call to the next. */
+function scratchOf(tag: string): Buffer {
+  const bytes = Buffer.alloc(CHAIN_BYTES + tag.length + FIELD_BYTES);
+  bytes.write(tag, CHAIN_BYTES, 'latin1');
+  return bytes;
+}
+
+const entryBytes = scratchOf(ENTRY_TAG);
+const voidBytes = scratchOf(VOID_TAG);
 
 /** What of a ledger entry goes into its chain value. */
 export interface ChainedEntry extends BalanceKey {
@@ -47,9 +56,21 @@ export function genesisChain(key: BalanceKey): Buffer {
  * after (64 each), big-endian.
  */
 export function nextChain(previous: Buffer, entry: ChainedEntry): Buffer {
-  const bytes = entryBytes;
+  return chained(entryBytes, previous, entry);
+}
+
+/**
+ * The chain value of an entry of kind `void`: a version that a dismissed event takes without changing anything. As
+ * {@link nextChain}, under the tag `settled/void/1\n`, so that no entry can be passed off as the other kind.
+ */
+export function voidChain(previous: Buffer, entry: ChainedEntry): Buffer {
+  return chained(voidBytes, previous, entry);
+}
+
+function chained(bytes: Buffer, previous: Buffer, entry: ChainedEntry): Buffer {
+  const offset = bytes.length - FIELD_BYTES;
   previous.copy(bytes, 0, 0, CHAIN_BYTES);
-  let at = ENTRY_OFFSET + entry.digest.copy(bytes, ENTRY_OFFSET, 0, CHAIN_BYTES);
+  let at = offset + entry.digest.copy(bytes, offset, 0, CHAIN_BYTES);
   at = bytes.writeUInt8(entry.leg, at);
   at = bytes.writeUInt8(entry.step, at);
   at = bytes.writeBigInt64BE(entry.userId, at);

@@ -6,8 +6,8 @@
 import type { BalanceKey } from './balance.ts';
 import type { SettlementEvent, Trade } from './event.ts';
 
-/** What one step of a leg is called in the ledger. */
-export type StepKind = 'deposit' | 'withdraw' | 'lock' | 'unlock' | 'spend' | 'refund' | 'receive';
+/** What one step of a leg is called in the ledger. `void`: of a dismissed event, which changes nothing (void.ts). */
+export type StepKind = 'deposit' | 'withdraw' | 'lock' | 'unlock' | 'spend' | 'refund' | 'receive' | 'void';
 
 /** One step: it moves a balance by one version and becomes one ledger entry. */
 export interface Step {
