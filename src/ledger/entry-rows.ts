@@ -3,6 +3,7 @@
  * gathered by account into unlogged batches (I1a).
  */
 import type { types } from 'cassandra-driver';
+import type { BalanceKey } from '../domain/balance.ts';
 import { entryBucket, type LedgerEntry } from '../domain/entries.ts';
 import type { EventKind } from '../domain/event.ts';
 import type { StepKind } from '../domain/legs.ts';
@@ -53,6 +54,15 @@ export function entryStatement(entry: LedgerEntry): Statement {
       new Date(entry.timeMs),
       entry.version,
     ],
+  };
+}
+
+/** The query for which event brought a version of a balance. */
+export function entrySequenceQuery({ userId, assetId }: BalanceKey, version: bigint): Statement {
+  return {
+    query:
+      'SELECT sequence FROM ledger_entries WHERE user_id = ? AND asset_id = ? AND bucket = ? AND version = ?',
+    params: [userId, assetId, entryBucket(version), version],
   };
 }
 

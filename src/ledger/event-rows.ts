@@ -6,7 +6,7 @@ import type { types } from 'cassandra-driver';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import type { LedgerEvent, LedgerKind, SettlementEvent, Trade } from '../domain/event.ts';
 import type { DigestedEvent } from '../settlement/port.ts';
-import { decodeLegs, encodeLegs } from './legs-cell.ts';
+import { decodeLegs, decodeVoidLegs, encodeLegs, encodeVoidLegs } from './legs-cell.ts';
 
 /** Sequences per partition of `ledger_events` and of `stream_log`. */
 export const SEQUENCE_BUCKET = 10_000n;
@@ -67,18 +67,26 @@ const LEDGER_COLUMNS = [
 const insert = (table: string, columns: readonly string[]): string =>
   `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) USING TIMESTAMP ?`;
 
+/** Set in the row of a dismissed event alone, and never null (I3). */
+const DISMISSED = 'dismissed';
+
 const INSERT_TRADE = insert('settled_trades', TRADE_COLUMNS);
 const INSERT_LEDGER = insert('ledger_events', LEDGER_COLUMNS);
+const INSERT_VOID_TRADE = insert('settled_trades', [...TRADE_COLUMNS, DISMISSED]);
+const INSERT_VOID_LEDGER = insert('ledger_events', [...LEDGER_COLUMNS, DISMISSED]);
+
+const TRADE_READ = [...TRADE_COLUMNS, DISMISSED].join(', ');
+const LEDGER_READ = [...LEDGER_COLUMNS, DISMISSED].join(', ');
 
 /** Reads one trade by its whole key. */
-export const SELECT_TRADE = `SELECT ${TRADE_COLUMNS.join(', ')} FROM settled_trades WHERE trade_id = ? AND stream = ? AND output_sequence = ?`;
+export const SELECT_TRADE = `SELECT ${TRADE_READ} FROM settled_trades WHERE trade_id = ? AND stream = ? AND output_sequence = ?`;
 /** Reads every trade of an id: more than one means that the id was used twice. */
-export const SELECT_TRADES_OF_ID = `SELECT ${TRADE_COLUMNS.join(', ')} FROM settled_trades WHERE trade_id = ?`;
+export const SELECT_TRADES_OF_ID = `SELECT ${TRADE_READ} FROM settled_trades WHERE trade_id = ?`;
 /** Reads one ledger event. */
-export const SELECT_LEDGER = `SELECT ${LEDGER_COLUMNS.join(', ')} FROM ledger_events WHERE stream = ? AND bucket = ? AND sequence = ?`;
+export const SELECT_LEDGER = `SELECT ${LEDGER_READ} FROM ledger_events WHERE stream = ? AND bucket = ? AND sequence = ?`;
 /** Column lists for scans. */
-export const TRADE_COLUMN_LIST = TRADE_COLUMNS.join(', ');
-export const LEDGER_COLUMN_LIST = LEDGER_COLUMNS.join(', ');
+export const TRADE_COLUMN_LIST = TRADE_READ;
+export const LEDGER_COLUMN_LIST = LEDGER_READ;
 
 /** A statement with its values, ready for a batch. */
 export interface Statement {
@@ -89,7 +97,10 @@ export interface Statement {
 /** An event's row read back. */
 export interface EventRow extends DigestedEvent {
   readonly stream: string;
+  /** Of a dismissed event those that took versions, with steps of kind `void`. */
   readonly legs: readonly CalculatedLeg[];
+  /** True where a person passed the event over: it changed nothing. */
+  readonly dismissed: boolean;
   /** JSON: workflow, run, chunk, time (I11). */
   readonly settledBy: string;
 }
@@ -110,11 +121,34 @@ const LEDGER_ROW_BYTES = 400;
 /** The statement that writes an event's row, and the row's size in bytes as the server counts it (an estimate from above). */
 export function eventStatement(
   stream: string,
-  { event, digest }: DigestedEvent,
+  event: DigestedEvent,
   legs: readonly CalculatedLeg[],
   settledBy: string,
 ): { statement: Statement; bytes: number } {
-  const cell = encodeLegs(legs);
+  const { params, bytes } = valuesOf(stream, event, encodeLegs(legs), settledBy);
+  const query = event.event.kind === 'trade' ? INSERT_TRADE : INSERT_LEDGER;
+  return { statement: { query, params: [...params, event.event.sequence] }, bytes };
+}
+
+/** The statement that writes the row of a dismissed event: as the engine stated it, with its void legs and the mark. */
+export function voidStatement(
+  stream: string,
+  event: DigestedEvent,
+  legs: readonly (CalculatedLeg | undefined)[],
+  settledBy: string,
+): Statement {
+  const { params } = valuesOf(stream, event, encodeVoidLegs(legs), settledBy);
+  const query = event.event.kind === 'trade' ? INSERT_VOID_TRADE : INSERT_VOID_LEDGER;
+  return { query, params: [...params, true, event.event.sequence] };
+}
+
+/** A row's values in the order of its columns. */
+function valuesOf(
+  stream: string,
+  { event, digest }: DigestedEvent,
+  cell: string,
+  settledBy: string,
+): { params: unknown[]; bytes: number } {
   const texts = Buffer.byteLength(cell) + Buffer.byteLength(settledBy) + Buffer.byteLength(stream);
   const bytes = (event.kind === 'trade' ? TRADE_ROW_BYTES : LEDGER_ROW_BYTES) + texts + digest.length;
   const time = new Date(event.timeMs);
@@ -136,9 +170,8 @@ export function eventStatement(
       digest,
       cell,
       settledBy,
-      event.sequence,
     ];
-    return { statement: { query: INSERT_LEDGER, params }, bytes };
+    return { params, bytes };
   }
   const params = [
     event.tradeId,
@@ -167,9 +200,8 @@ export function eventStatement(
     digest,
     cell,
     settledBy,
-    event.sequence,
   ];
-  return { statement: { query: INSERT_TRADE, params }, bytes };
+  return { params, bytes };
 }
 
 /** The query for an event's own row. */
@@ -231,11 +263,16 @@ export function ledgerEventOf(row: types.Row): LedgerEvent {
  */
 export function eventRowOf(table: 'settled_trades' | 'ledger_events', row: types.Row): EventRow {
   const event = table === 'settled_trades' ? tradeOf(row) : ledgerEventOf(row);
+  const dismissed = row[DISMISSED] === true;
+  const cell = row['legs'] as string;
   return {
     stream: row['stream'] as string,
     event,
     digest: row['digest'] as Buffer,
-    legs: decodeLegs(row['legs'] as string, event),
+    legs: dismissed
+      ? decodeVoidLegs(cell, event).filter((leg) => leg !== undefined)
+      : decodeLegs(cell, event),
+    dismissed,
     settledBy: row['settled_by'] as string,
   };
 }

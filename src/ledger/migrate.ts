@@ -9,6 +9,7 @@ import { types, type Client } from 'cassandra-driver';
 import { connect, type LedgerOptions } from './connection.ts';
 import { tables } from './migrations/0001-tables.ts';
 import { leases } from './migrations/0002-leases.ts';
+import { dismissed } from './migrations/0003-dismissed.ts';
 
 /** One numbered change of the schema. Its statements must be harmless when repeated. */
 export interface Migration {
@@ -20,7 +21,7 @@ export interface Migration {
 }
 
 /** All migrations, ascending. */
-export const MIGRATIONS: readonly Migration[] = [tables, leases];
+export const MIGRATIONS: readonly Migration[] = [tables, leases, dismissed];
 
 /** The schema cannot be brought up to date; the message says why and what to do. */
 export class MigrationError extends Error {

@@ -1,8 +1,9 @@
 /**
  * Quarantined events: valid events that conflict with the balances, kept with what was expected and found, so that a
- * person can look and a workflow's new run can tell why its partition is halted (I6).
+ * person can look, and what people decided about them, so that a workflow's new run knows it too (I6). Written at the
+ * default clock: the newest finding and the newest decision about an event stand.
  */
-import type { Client } from 'cassandra-driver';
+import type { Client, types } from 'cassandra-driver';
 import type { ConflictReason } from '../domain/decision.ts';
 import type { EventKind } from '../domain/event.ts';
 
@@ -21,15 +22,36 @@ export interface QuarantinedEvent {
   readonly foundAtMs: number;
   /** The event as a chunk's row (domain/chunk.ts). */
   readonly row: string;
+  readonly decision?: Decided;
 }
 
-const COLUMNS =
+/**
+ * What a person decided.
+ * - `resume`, `retry`: the event is decided again.
+ * - `dismiss`: it is passed over; its void is being written. No way back: an attempt at it may be under way anywhere.
+ * - `dismissed`: its void is written, and the event will not be settled otherwise.
+ */
+export type DecisionWord = 'resume' | 'retry' | 'dismiss' | 'dismissed';
+
+/** A decision as it is kept. */
+export interface Decided {
+  readonly word: DecisionWord;
+  readonly who: string;
+  readonly why: string;
+  readonly atMs: number;
+}
+
+const FOUND_COLUMNS =
   'stream, sequence, partition, kind, id, reason, user_id, asset_id, expected, found, found_at, row';
+const COLUMNS = `${FOUND_COLUMNS}, decision, decided_by, decided_why, decided_at`;
 
 /** Keeps a conflict; the newest finding about an event stands. */
-export async function writeQuarantined(client: Client, event: QuarantinedEvent): Promise<void> {
+export async function writeQuarantined(
+  client: Client,
+  event: Omit<QuarantinedEvent, 'decision'>,
+): Promise<void> {
   await client.execute(
-    `INSERT INTO quarantined_events (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO quarantined_events (${FOUND_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       event.stream,
       event.sequence,
@@ -48,30 +70,65 @@ export async function writeQuarantined(client: Client, event: QuarantinedEvent):
   );
 }
 
+/** Keeps a person's decision about a quarantined event. */
+export async function writeDecision(
+  client: Client,
+  stream: string,
+  sequence: bigint,
+  { word, who, why, atMs }: Decided,
+): Promise<void> {
+  await client.execute(
+    'UPDATE quarantined_events SET decision = ?, decided_by = ?, decided_why = ?, decided_at = ? WHERE stream = ? AND sequence = ?',
+    [word, who, why, new Date(atMs), stream, sequence],
+    { prepare: true },
+  );
+}
+
 /** The quarantined events of a stream, by sequence. */
 export async function readQuarantined(client: Client, stream: string): Promise<QuarantinedEvent[]> {
-  const result = await client.execute(
-    `SELECT ${COLUMNS} FROM quarantined_events WHERE stream = ?`,
-    [stream],
-    {
-      prepare: true,
-    },
-  );
+  const query = `SELECT ${COLUMNS} FROM quarantined_events WHERE stream = ?`;
+  const result = await client.execute(query, [stream], { prepare: true });
   const events: QuarantinedEvent[] = [];
-  for await (const row of result)
-    events.push({
-      stream,
-      sequence: row['sequence'] as bigint,
-      partition: row['partition'] as number,
-      kind: row['kind'] as EventKind,
-      id: row['id'] as bigint,
-      reason: row['reason'] as ConflictReason,
-      userId: row['user_id'] as bigint,
-      assetId: row['asset_id'] as number,
-      expected: row['expected'] as bigint,
-      found: row['found'] as bigint,
-      foundAtMs: (row['found_at'] as Date).getTime(),
-      row: row['row'] as string,
-    });
+  for await (const row of result) events.push(quarantinedOf(row));
   return events;
+}
+
+/** One quarantined event; undefined where nothing was ever found about it. */
+export async function readQuarantinedEvent(
+  client: Client,
+  stream: string,
+  sequence: bigint,
+): Promise<QuarantinedEvent | undefined> {
+  const query = `SELECT ${COLUMNS} FROM quarantined_events WHERE stream = ? AND sequence = ?`;
+  const result = await client.execute(query, [stream, sequence], { prepare: true });
+  const row = result.first() as types.Row | null;
+  return row?.['row'] ? quarantinedOf(row) : undefined;
+}
+
+function quarantinedOf(row: types.Row): QuarantinedEvent {
+  const word = row['decision'] as DecisionWord | null;
+  return {
+    stream: row['stream'] as string,
+    sequence: row['sequence'] as bigint,
+    partition: row['partition'] as number,
+    kind: row['kind'] as EventKind,
+    id: row['id'] as bigint,
+    reason: row['reason'] as ConflictReason,
+    userId: row['user_id'] as bigint,
+    assetId: row['asset_id'] as number,
+    expected: row['expected'] as bigint,
+    found: row['found'] as bigint,
+    foundAtMs: (row['found_at'] as Date).getTime(),
+    row: row['row'] as string,
+    ...(word === null
+      ? {}
+      : {
+          decision: {
+            word,
+            who: (row['decided_by'] as string | null) ?? '',
+            why: (row['decided_why'] as string | null) ?? '',
+            atMs: (row['decided_at'] as Date | null)?.getTime() ?? 0,
+          },
+        }),
+  };
 }

@@ -8,6 +8,7 @@ import { balanceName, type BalanceKey } from '../domain/balance.ts';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import type { SettlementEvent } from '../domain/event.ts';
+import { voidTouchesOf } from '../domain/void.ts';
 import type {
   DigestedEvent,
   EncodedEvent,
@@ -15,6 +16,8 @@ import type {
   SettlementStorage,
   StoredBalance,
   StoredEventRow,
+  StoredVoidRow,
+  VoidStorage,
   WriteEnding,
 } from '../settlement/port.ts';
 import {
@@ -24,8 +27,9 @@ import {
   missingBalance,
   SELECT_BALANCES,
 } from './balance-rows.ts';
-import { entryStatement } from './entry-rows.ts';
-import { eventRowOf, eventStatement, ownRowQuery, type Statement } from './event-rows.ts';
+import { entrySequenceQuery, entryStatement } from './entry-rows.ts';
+import { eventRowOf, eventStatement, ownRowQuery, voidStatement, type Statement } from './event-rows.ts';
+import { storedVoidRow } from './void-rows.ts';
 import { readWatermark } from './streams.ts';
 
 /** Bounds and consistency of {@link CassandraStorage}. */
@@ -56,14 +60,17 @@ function storedRow(stream: string, event: SettlementEvent, row: types.Row): Stor
     const stored = eventRowOf(event.kind === 'trade' ? 'settled_trades' : 'ledger_events', row);
     // A missing cell is null here, whatever the types say.
     const digest = (stored.digest as Buffer | null) ?? NO_DIGEST;
-    return { digest, entries: entriesOf(stream, stored.event, stored.legs) };
+    const entries = entriesOf(stream, stored.event, stored.legs);
+    return stored.dismissed
+      ? { digest, entries, dismissed: voidTouchesOf(stored.legs) }
+      : { digest, entries };
   } catch {
     return { digest: NO_DIGEST, entries: [] };
   }
 }
 
-/** Implements the settler's port with one driver client. */
-export class CassandraStorage implements SettlementStorage {
+/** Implements the ports of settler and dismissals with one driver client. */
+export class CassandraStorage implements SettlementStorage, VoidStorage {
   readonly balanceBytesMax = BALANCE_BYTES_MAX;
   readonly entriesPerWriteMax = ENTRIES_PER_WRITE_MAX;
   readonly #client: Client;
@@ -125,6 +132,26 @@ export class CassandraStorage implements SettlementStorage {
   ): EncodedEvent {
     const { statement, bytes } = eventStatement(stream, event, legs, settledBy);
     return { row: statement, bytes };
+  }
+
+  async readVoidRow(stream: string, event: DigestedEvent): Promise<StoredVoidRow | undefined> {
+    const row = (await this.#read(ownRowQuery(stream, event.event))).first() as types.Row | null;
+    return row ? storedVoidRow(event, row) : undefined;
+  }
+
+  async readEntrySequence(key: BalanceKey, version: bigint): Promise<bigint | undefined> {
+    const row = (await this.#read(entrySequenceQuery(key, version))).first() as types.Row | null;
+    return (row?.['sequence'] as bigint | null | undefined) ?? undefined;
+  }
+
+  encodeVoid(
+    stream: string,
+    event: DigestedEvent,
+    legs: readonly (CalculatedLeg | undefined)[],
+    settledBy: string,
+  ): EncodedEvent {
+    // Alone in its batch, far below any bound.
+    return { row: voidStatement(stream, event, legs, settledBy), bytes: 0 };
   }
 
   writeBatch(batch: SettlementBatch): Promise<WriteEnding> {

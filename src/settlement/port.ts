@@ -6,6 +6,7 @@ import type { Balance, BalanceKey } from '../domain/balance.ts';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import type { LedgerEntry } from '../domain/entries.ts';
 import type { SettlementEvent } from '../domain/event.ts';
+import type { Touch } from '../domain/legs.ts';
 
 /** A balance as storage has it. A missing row reads as version 0 with zeros and the genesis chain. */
 export interface StoredBalance extends Balance, BalanceKey {
@@ -24,6 +25,8 @@ export interface DigestedEvent {
 export interface StoredEventRow {
   readonly digest: Buffer;
   readonly entries: readonly LedgerEntry[];
+  /** Of a dismissed event the balances whose versions it took; those alone must have moved for it to be settled. */
+  readonly dismissed?: readonly Touch[];
 }
 
 /** A calculated event, made ready for a batch. `row` is the storage's own business. */
@@ -74,4 +77,35 @@ export interface SettlementStorage {
   /** Writes entries, at most `entriesPerWriteMax`, in one unlogged batch (I1a). */
   writeEntries(entries: readonly LedgerEntry[]): Promise<WriteEnding>;
   readonly entriesPerWriteMax: number;
+}
+
+/** The row under an event's own key, as a dismissal sees it. */
+export type StoredVoidRow =
+  /** The event, settled as the engine stated it. */
+  | { readonly kind: 'settled' }
+  /** Something else stands there. */
+  | { readonly kind: 'other' }
+  /** The event, dismissed: as its row has it, so that it can be written again byte for byte. */
+  | ({
+      readonly kind: 'dismissed';
+      readonly legs: readonly (CalculatedLeg | undefined)[];
+      readonly settledBy: string;
+    } & DigestedEvent);
+
+/** Storage as a dismissal needs it. The same promises as {@link SettlementStorage}'s. */
+export interface VoidStorage extends Pick<
+  SettlementStorage,
+  'readWatermark' | 'readBalances' | 'writeBatch' | 'writeEntries'
+> {
+  /** The row under the event's own key; undefined where there is none. */
+  readVoidRow(stream: string, event: DigestedEvent): Promise<StoredVoidRow | undefined>;
+  /** The sequence of the event that brought a version, by its ledger entry; undefined where there is none. */
+  readEntrySequence(key: BalanceKey, version: bigint): Promise<bigint | undefined>;
+  /** Encodes a dismissed event's row. Pure. */
+  encodeVoid(
+    stream: string,
+    event: DigestedEvent,
+    legs: readonly (CalculatedLeg | undefined)[],
+    settledBy: string,
+  ): EncodedEvent;
 }

@@ -369,7 +369,7 @@ export class Settler implements SettlerPort {
     });
     const decision = decide({
       sequence: task.event.sequence,
-      touches: touches.map(({ seen }) => seen),
+      touches: concerned(touches, look.row).map(({ seen }) => seen),
       ownRow: look.row ? (look.row.digest.equals(task.digest) ? 'same' : 'other') : 'absent',
       watermarkBefore: look.watermark,
       readIssuedMs: look.readIssuedMs,
@@ -407,6 +407,18 @@ export class Settler implements SettlerPort {
     if (decision.kind === 'settled') this.#balances.release(task);
     if (decision.kind === 'ready') this.#evaluate(task);
   }
+}
+
+/** The touches that decide: of an event that was dismissed those alone whose versions it took (domain/void.ts). */
+function concerned<T extends { readonly held: HeldBalance }>(
+  touches: readonly T[],
+  row: Look['row'],
+): readonly T[] {
+  const took = row?.dismissed;
+  if (!took) return touches;
+  return touches.filter(({ held }) =>
+    took.some((one) => one.userId === held.userId && one.assetId === held.assetId),
+  );
 }
 
 /** False where the asker has its answer already. */
