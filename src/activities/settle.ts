@@ -19,15 +19,14 @@ import type {
   SettleAttemptResult,
   WaitingReport,
 } from '../workflows/contract.ts';
+import type { Dismissals } from './dismissals.ts';
+import { startHeartbeats } from './heartbeats.ts';
+import { settlePastDismissed, type Passed } from './past-dismissed.ts';
 
 /** Waiting events that an attempt's result names at most; a chunk may hold thousands. */
 const WAITING_NAMED_MAX = 10;
 /** Faulty rows that a failure names at most. */
 const FAULTS_NAMED_MAX = 20;
-/** Heartbeats sent within the time after which an attempt counts as dead. */
-const HEARTBEATS_PER_TIMEOUT = 3;
-/** Interval of heartbeats where the caller set no time-out, ms. */
-const HEARTBEAT_MS = 1_000;
 
 /** What the activities need. */
 export interface SettleDependencies {
@@ -36,6 +35,8 @@ export interface SettleDependencies {
   readonly attemptMs: number;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
   readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;
+  /** What people dismissed. Left out where nobody decides. */
+  readonly dismissals?: Dismissals;
 }
 
 /**
@@ -44,7 +45,7 @@ export interface SettleDependencies {
  * @returns activities that throw ApplicationFailures of the types `bad-chunk` (not retried) and `storage-unavailable`
  */
 export function createSettleActivities(dependencies: SettleDependencies): SettleActivities {
-  const { settler, attemptMs, quarantine } = dependencies;
+  const { settler, attemptMs, quarantine, dismissals } = dependencies;
   return {
     async [SETTLE_ACTIVITY](attempt: SettleAttempt): Promise<SettleAttemptResult> {
       const { info, cancellationSignal } = Context.current();
@@ -59,14 +60,15 @@ export function createSettleActivities(dependencies: SettleDependencies): Settle
           at: new Date().toISOString(),
         });
         const { stream } = chunk;
-        const outcomes = await settler.settle({
-          stream,
-          settledBy,
-          events,
-          attemptMs,
-          signal: cancellationSignal,
-        });
-        const result = resultOf(attempt, events, outcomes);
+        const request = { stream, settledBy, events, attemptMs, signal: cancellationSignal };
+        const passed: Passed = dismissals
+          ? await settlePastDismissed(settler, dismissals, attempt, request)
+          : { outcomes: await settler.settle(request) };
+        const { dismissed } = passed;
+        const result = {
+          ...resultOf(attempt, events, passed.outcomes),
+          ...(dismissed && { dismissed: dismissed.map(String) }),
+        };
         const conflicting = events.find(({ event }) => `${event.sequence}` === result.conflict?.sequence);
         if (result.conflict && conflicting) await quarantine(stream, result.conflict, conflicting.event);
         return info.attempt > 1 ? { ...result, retried: true } : result;
@@ -163,16 +165,6 @@ function reportOf(
     expected: `${balance.expected}`,
     found: `${balance.found}`,
   };
-}
-
-/** Heartbeats until the returned function is called: a worker that died is noticed, a cancellation arrives. */
-function startHeartbeats(): () => void {
-  const context = Context.current();
-  const timeoutMs = context.info.heartbeatTimeoutMs;
-  const everyMs =
-    timeoutMs === undefined || timeoutMs === 0 ? HEARTBEAT_MS : timeoutMs / HEARTBEATS_PER_TIMEOUT;
-  const timer = setInterval(() => context.heartbeat(), everyMs);
-  return () => clearInterval(timer);
 }
 
 function unavailable(error: StorageUnavailableError): ApplicationFailure {

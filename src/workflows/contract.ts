@@ -5,6 +5,7 @@
  */
 import type { Rows } from '../domain/chunk.ts';
 import type { ConflictReason } from '../domain/decision.ts';
+import type { VoidPlace } from '../domain/void-decision.ts';
 
 /** Workflow type of a partition. */
 export const PARTITION_WORKFLOW = 'partition';
@@ -12,10 +13,14 @@ export const PARTITION_WORKFLOW = 'partition';
 export const SETTLE_UPDATE = 'settle';
 /** Update by which a person lets a halted partition try again. */
 export const RESUME_UPDATE = 'resume';
+/** Update by which a person decides about an event that conflicts: {@link DecideRequest}. */
+export const DECIDE_UPDATE = 'decide';
 /** Query that answers {@link PartitionStatus}. */
 export const STATUS_QUERY = 'status';
 /** Activity that settles a chunk, as far as it can within one attempt. */
 export const SETTLE_ACTIVITY = 'settle';
+/** Activity that records a person's decision, and settles a dismissed event as void. */
+export const DECIDE_ACTIVITY = 'decide';
 
 /**
  * `type`s of the ApplicationFailures that cross Temporal. Stable: senders act on them.
@@ -24,7 +29,8 @@ export const SETTLE_ACTIVITY = 'settle';
  * - `bad-chunk`: the chunk is none of ours; sending it again can't help.
  * - `halted`: the partition waits for a person. Refused before it enters the history, so that senders may ask again for
  *   as long as it takes; `details[0]` is the {@link SettleResult} of outcome `halted`.
- * - `bad-request`: a `resume` without who or why, or an input of the workflow that is none.
+ * - `deciding`: a person's decision is being carried out, or a dismissal was begun and not finished; send again later.
+ * - `bad-request`: a `resume` or `decide` without who or why, or an input of the workflow that is none.
  * - `storage-unavailable`: reads or writes failed; retried by Temporal.
  * - `internal-fault`: a fault of the workflow's own code. The Update fails with it; the partition goes on.
  */
@@ -33,6 +39,7 @@ export const FAILURE = {
   runClosing: 'run-closing',
   badChunk: 'bad-chunk',
   halted: 'halted',
+  deciding: 'deciding',
   badRequest: 'bad-request',
   internalFault: 'internal-fault',
   storageUnavailable: 'storage-unavailable',
@@ -59,7 +66,7 @@ export function partitionSummary(
     staticDetails:
       `Settles the events of stream \`${stream}\` whose owner lives in partition ${partition}. Each \`${SETTLE_UPDATE}\` ` +
       `Update is a chunk of events, each activity an attempt at it, each timer a wait for a balance that is not yet at ` +
-      `the version an event expects. A halted partition goes on after \`${RESUME_UPDATE}\`.`,
+      `the version an event expects. A halted partition goes on after a person's \`${DECIDE_UPDATE}\`.`,
   };
 }
 
@@ -117,6 +124,8 @@ export interface SettleAttempt {
   readonly attempt: number;
   /** Sequence → when it was first found in doubt, ms since the epoch. Carried over attempts. */
   readonly doubts: Readonly<Record<string, number>>;
+  /** True where this workflow does not know yet which events people dismissed: the activity looks it up. */
+  readonly asksForDismissed?: boolean;
 }
 
 /** What the activity answers: everything in the chunk is either settled or in `remaining`. */
@@ -134,11 +143,69 @@ export interface SettleAttemptResult {
   readonly conflict?: ConflictReport;
   /** True where Temporal had tried before: that earlier try may still be running somewhere, unheard. */
   readonly retried?: boolean;
+  /** Where it was asked: the sequences of this partition that people dismissed, as the database has them. */
+  readonly dismissed?: readonly string[];
 }
 
 /** The activities that workflows call. */
 export interface SettleActivities {
   [SETTLE_ACTIVITY](attempt: SettleAttempt): Promise<SettleAttemptResult>;
+}
+
+/**
+ * What a person may decide.
+ * - `resume`: whatever halts the partition is decided again.
+ * - `retry`: the same for one event by name, so that it is not another that is let through.
+ * - `dismiss`: the event is passed over, settled as void.
+ */
+export type DecisionKind = 'resume' | 'retry' | 'dismiss';
+
+/** A decision as the activity is asked to carry it out. 64-bit integers are decimal strings. */
+export interface DecideOrder {
+  readonly stream: string;
+  readonly partition: number;
+  readonly decision: DecisionKind;
+  readonly sequence: string;
+  readonly who: string;
+  readonly why: string;
+}
+
+/** What a dismissal did to one balance, beside what the engine's book did. */
+export interface DismissedBalance {
+  readonly user: string;
+  readonly asset: number;
+  /** The version that the event expected, the one that it would have left, and the one that was found. */
+  readonly expected: string;
+  readonly after: string;
+  readonly found: string;
+  /** What the engine's book changed; here nothing changed. */
+  readonly availableChange: string;
+  readonly frozenChange: string;
+  /** `free`: entries of kind void took its versions. Otherwise why they did not (domain/void-decision.ts). */
+  readonly place: VoidPlace;
+}
+
+/** How the activity ended. */
+export type DecideEnding =
+  /** Recorded and, for a dismissal, settled as void. */
+  | { readonly kind: 'done'; readonly balances: readonly DismissedBalance[] }
+  /** Nothing was written, and nothing will be. */
+  | { readonly kind: 'refused'; readonly reason: DecisionRefusal; readonly message: string };
+
+/** Why a decision was not carried out. */
+export type DecisionRefusal =
+  | 'not-halted'
+  | 'other-halt'
+  | 'not-quarantined'
+  | 'already-settled'
+  | 'dismissal-begun'
+  | 'behind'
+  | 'in-doubt'
+  | 'unavailable';
+
+/** The activity by which workflows carry out decisions. */
+export interface DecideActivities {
+  [DECIDE_ACTIVITY](order: DecideOrder): Promise<DecideEnding>;
 }
 
 /** A partition that waits for a person. */
@@ -204,6 +271,10 @@ export interface PartitionInput {
     readonly doubts?: Readonly<Record<string, number>>;
     /** See {@link PartitionStatus.quietAt}. */
     readonly quietAtMs?: number;
+    /** Sequences that people dismissed, the newest of them; absent where it is not known. */
+    readonly dismissed?: readonly string[];
+    /** Sequences whose dismissal was begun: they can only be dismissed. */
+    readonly dismissing?: readonly string[];
   };
 }
 
@@ -232,6 +303,34 @@ export interface ResumeResult {
   readonly lifted?: Halt;
 }
 
+/** Argument of the `decide` Update. */
+export interface DecideRequest {
+  readonly decision: DecisionKind;
+  /** The event that is meant; of a `resume` whatever halts the partition. */
+  readonly sequence?: string;
+  readonly who: string;
+  readonly why: string;
+}
+
+/** Result of the `decide` Update. */
+export type DecideResult =
+  | {
+      readonly outcome: 'done';
+      /** The event that was decided about. */
+      readonly sequence: string;
+      /** The halt that was lifted, if there was one. */
+      readonly lifted?: Halt;
+      /** Of a dismissal: each of the event's balances. */
+      readonly balances?: readonly DismissedBalance[];
+    }
+  | {
+      readonly outcome: 'refused';
+      readonly reason: DecisionRefusal;
+      readonly message: string;
+      /** What halts the partition, if anything does. */
+      readonly halt?: Halt;
+    };
+
 /** Answer of the `status` query. */
 export interface PartitionStatus {
   readonly stream: string;
@@ -243,6 +342,8 @@ export interface PartitionStatus {
   readonly unfinished: number;
   readonly waiting: readonly WaitingReport[];
   readonly halt?: Halt;
+  /** Sequences whose dismissal was begun and not finished: the partition waits until it is repeated. */
+  readonly dismissing?: readonly string[];
   /**
    * ISO 8601. Until then an attempt that timed out may still be running on a worker that nobody hears. Absent where
    * every attempt has answered.

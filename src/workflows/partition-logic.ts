@@ -6,6 +6,8 @@
 import { FAILURE } from './contract.ts';
 import type {
   Chunk,
+  DecideRequest,
+  DecideResult,
   PartitionInput,
   PartitionLimits,
   PartitionStatus,
@@ -16,6 +18,7 @@ import type {
   WaitingReport,
 } from './contract.ts';
 import { faultsOfChunk, keepRows, sequencesOf, sizeOf } from './chunk-rows.ts';
+import { Decisions } from './decisions.ts';
 import { Doubts } from './doubts.ts';
 import { HaltState } from './halt.ts';
 import { Refused } from './partition-runtime.ts';
@@ -51,6 +54,7 @@ export class Partition {
   readonly #settlings = new Set<Settling>();
   readonly #doubts: Doubts;
   readonly #halt: HaltState;
+  readonly #decisions: Decisions;
   #lease: bigint;
   #settledTotal: bigint;
   #quietAtMs: number;
@@ -66,6 +70,16 @@ export class Partition {
     this.#halt = new HaltState(input.carried?.halt);
     this.#doubts = new Doubts(input.carried?.doubts);
     this.#quietAtMs = input.carried?.quietAtMs ?? 0;
+    this.#decisions = new Decisions({
+      input,
+      runtime,
+      halt: this.#halt,
+      unfinished: () => this.#settlings.size,
+      quietAtMs: () => this.#quietAtMs,
+      lifted: () => {
+        this.#doubts.clear();
+      },
+    });
     this.#show();
   }
 
@@ -79,6 +93,8 @@ export class Partition {
         `chunk ${chunk.first}-${chunk.last} is of lease ${chunk.lease}; lease ${this.#lease} has taken over`,
       );
     if (this.#closing) return closingRefusal();
+    const deciding = this.#decisions.refusalOfChunk();
+    if (deciding) return deciding;
     const halt = this.#halt.current;
     if (!halt || this.#halt.isDecidedBy(chunk)) return undefined;
     return new Refused(FAILURE.halted, haltText(halt), this.#ended('halted', this.#begun(chunk)));
@@ -96,6 +112,8 @@ export class Partition {
     const settling = this.#begun(chunk);
     this.#settlings.add(settling);
     try {
+      this.#cutDown(settling, this.#decisions.without(chunk));
+      if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
       return await this.#attempt(settling);
     } finally {
       this.#settlings.delete(settling);
@@ -118,7 +136,22 @@ export class Partition {
     const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
     if (!isText(request?.who) || !isText(request?.why))
       return new Refused(FAILURE.badRequest, 'resume needs who and why, two texts');
-    return this.#closing ? closingRefusal() : undefined;
+    return this.#closing ? closingRefusal() : this.#decisions.refusalOfResume();
+  }
+
+  /** Carries out a person's decision about an event that conflicts. */
+  async decide(request: DecideRequest): Promise<DecideResult> {
+    this.#updates += 1;
+    try {
+      return await this.#decisions.decide(request);
+    } finally {
+      this.#show();
+    }
+  }
+
+  /** Why a decision is not carried out now, or undefined. */
+  refusalOfDecision(request: DecideRequest): Refused | undefined {
+    return this.#decisions.refusalOf(request) ?? (this.#closing ? closingRefusal() : undefined);
   }
 
   /** The partition as it is now. */
@@ -132,6 +165,7 @@ export class Partition {
       unfinished: this.#settlings.size,
       waiting: waiting.slice(0, WAITING_NAMED_MAX),
       ...(this.#halt.current && { halt: this.#halt.current }),
+      ...(this.#decisions.dismissing.length > 0 && { dismissing: this.#decisions.dismissing }),
       ...(this.#quietAtMs > 0 && { quietAt: new Date(this.#quietAtMs).toISOString() }),
     };
   }
@@ -158,6 +192,7 @@ export class Partition {
         ...(this.#halt.current && { halt: this.#halt.current }),
         doubts: this.#doubts.all(),
         quietAtMs: this.#quietAtMs,
+        ...this.#decisions.carried,
       },
     };
   }
@@ -174,7 +209,7 @@ export class Partition {
       // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
       const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
       const ending = await this.#runtime.settle(
-        { chunk: rest, attempt, doubts },
+        { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
         attemptSummary(rest, attempt),
         budgetMs,
       );
@@ -199,14 +234,21 @@ export class Partition {
   /** Books what an attempt found. True if it settled anything. */
   #take(settling: Settling, result: SettleAttemptResult): boolean {
     const before = settling.rest;
-    settling.rest = keepRows(before, result.remaining);
+    this.#decisions.learn(result.dismissed);
     settling.waiting = result.waiting;
-    const settledNow = sizeOf(before) - sizeOf(settling.rest);
-    settling.settled += settledNow;
+    const settledNow = this.#cutDown(settling, keepRows(before, result.remaining));
     this.#doubts.replace(sequencesOf(before), result.doubts);
     this.#halt.book(before, settling.rest, result.conflict, this.#runtime.now());
     this.#show();
     return settledNow > 0;
+  }
+
+  /** Books that only this is left of a chunk. Returns how many events are settled by that. */
+  #cutDown(settling: Settling, rest: Chunk): number {
+    const settled = sizeOf(settling.rest) - sizeOf(rest);
+    settling.rest = rest;
+    settling.settled += settled;
+    return settled;
   }
 
   /** Why an Update makes no further attempt whatever its bound, or undefined. */
@@ -214,7 +256,7 @@ export class Partition {
     const mayDecide = settling.attempts === 0 && this.#halt.isDecidedBy(settling.rest);
     if (this.#halt.current && !mayDecide) return 'halted';
     const isOld = BigInt(settling.rest.lease) < this.#lease;
-    return isOld || this.#closing ? 'behind' : undefined;
+    return isOld || this.#closing || this.#decisions.refusalOfChunk() ? 'behind' : undefined;
   }
 
   #begun(chunk: Chunk): Settling {

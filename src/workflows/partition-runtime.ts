@@ -2,7 +2,13 @@
  * What the partition's logic needs of the world: time, timers, one activity, a place for a line of text. The workflow
  * hands in Temporal's (partition.ts), a simulation its own, so that the same logic runs in both (I9).
  */
-import type { SettleAttempt, SettleAttemptResult, SettleResult } from './contract.ts';
+import type {
+  DecideEnding,
+  DecideOrder,
+  SettleAttempt,
+  SettleAttemptResult,
+  SettleResult,
+} from './contract.ts';
 
 /** How one attempt ended. */
 export type AttemptEnding =
@@ -20,6 +26,15 @@ export interface PartitionRuntime {
   sleep(ms: number, summary: string, wake: () => boolean): Promise<void>;
   /** One attempt, with its own retries, given up after `budgetMs`. */
   settle(attempt: SettleAttempt, summary: string, budgetMs: number): Promise<AttemptEnding>;
+  /**
+   * Carries out a person's decision, with its own retries, given up after `budgetMs`: then nobody knows how far it came.
+   * Left out where nobody decides.
+   */
+  decide?(
+    order: DecideOrder,
+    summary: string,
+    budgetMs: number,
+  ): Promise<DecideEnding | { readonly kind: 'unknown'; readonly problem: string }>;
   /** Shows people how the partition is. Called often; must be cheap. */
   setDetails?(text: string): void;
 }

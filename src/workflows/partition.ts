@@ -21,6 +21,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
+  DECIDE_ACTIVITY,
+  DECIDE_UPDATE,
   FAILURE,
   PARTITION_LIMITS,
   RESUME_UPDATE,
@@ -30,6 +32,9 @@ import {
 } from './contract.ts';
 import type {
   Chunk,
+  DecideActivities,
+  DecideRequest,
+  DecideResult,
   PartitionInput,
   PartitionLimits,
   PartitionStatus,
@@ -46,6 +51,8 @@ import type { AttemptEnding, PartitionRuntime } from './partition-runtime.ts';
 export const settleUpdate = defineUpdate<SettleResult, [Chunk]>(SETTLE_UPDATE);
 /** The `resume` Update. */
 export const resumeUpdate = defineUpdate<ResumeResult, [ResumeRequest]>(RESUME_UPDATE);
+/** The `decide` Update. */
+export const decideUpdate = defineUpdate<DecideResult, [DecideRequest]>(DECIDE_UPDATE);
 /** The `status` query. */
 export const statusQuery = defineQuery<PartitionStatus>(STATUS_QUERY);
 
@@ -69,6 +76,11 @@ export async function partition(input: PartitionInput): Promise<void> {
   setHandler(resumeUpdate, (request) => carriedOut(() => Promise.resolve(logic.resume(request))), {
     validator: (request) => refuse(logic.refusalOfResume(request)),
     description: 'Lets a halted partition try again.',
+  });
+  setHandler(decideUpdate, (request) => carriedOut(() => logic.decide(request)), {
+    validator: (request) => refuse(logic.refusalOfDecision(request)),
+    description:
+      'Carries out a decision of a person about an event that conflicts: resume, retry or dismiss.',
   });
   setHandler(statusQuery, () => logic.status(), { description: 'What is settled, what waits, what halts.' });
 
@@ -133,6 +145,20 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
         return endingOf(error);
       }
     },
+    decide: async (order, summary, budgetMs) => {
+      const activities = proxyActivities<DecideActivities>({
+        startToCloseTimeout: limits.activityMsMax,
+        heartbeatTimeout: limits.heartbeatMsMax,
+        scheduleToCloseTimeout: budgetMs,
+        retry: { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 2_000 },
+        summary,
+      });
+      try {
+        return await activities[DECIDE_ACTIVITY](order);
+      } catch (error) {
+        return { kind: 'unknown', problem: problemOf(error) };
+      }
+    },
     setDetails: setCurrentDetails,
   };
 }
@@ -143,10 +169,16 @@ function endingOf(error: unknown): AttemptEnding {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure && cause.type === FAILURE.badChunk)
     return { kind: 'bad-chunk', problem: cause.message };
+  return { kind: 'unavailable', problem: problemOf(error) };
+}
+
+/** The innermost causes of an activity's failure, in words. Whatever else was thrown is thrown on. */
+function problemOf(error: unknown): string {
+  if (!(error instanceof TemporalFailure)) throw error;
   // The failure as the server sent it: the SDK leaves the last error of the storage out of a time-out's cause.
   const messages: string[] = [];
   for (let at = error.failure; at; at = at.cause ?? undefined) if (at.message) messages.push(at.message);
-  return { kind: 'unavailable', problem: messages.slice(-PROBLEM_MESSAGES_MAX).join(': ') || error.message };
+  return messages.slice(-PROBLEM_MESSAGES_MAX).join(': ') || error.message;
 }
 
 function refuse(refusal: Refused | undefined): void {

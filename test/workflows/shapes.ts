@@ -109,6 +109,55 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
+  async retried() {
+    const partition = await startPartition((request, call) =>
+      all(request, call === 1 ? conflict('gap') : SETTLED),
+    );
+    await partition.send(partition.chunk(1, 2));
+    await partition.decide('retry', '2').catch(() => {});
+    await partition.decide('retry', '1');
+    await partition.send(partition.chunk(1, 2, { try: 2 }));
+    await partition.decide('resume');
+    return partition;
+  },
+
+  async dismissed() {
+    const partition = await startPartition((request) =>
+      request.events.map(({ event }) => (event.sequence === 1n ? conflict('negative-balance') : SETTLED)),
+    );
+    await partition.send(partition.chunk(1, 2));
+    await partition.decide('dismiss', '1');
+    await partition.send(partition.chunk(1, 1, { try: 2 }));
+    await partition.send(partition.chunk(1, 3, { try: 3 }));
+    return partition;
+  },
+
+  async 'dismissal-begun'() {
+    const partition = await startPartition((request) => all(request, conflict('negative-balance')), {
+      activityMsMax: 700,
+    });
+    await partition.send(partition.chunk(1, 1));
+    partition.decideEnding = 'never';
+    await partition.decide('dismiss', '1');
+    await partition.decide('retry', '1');
+    partition.decideEnding = 'done';
+    await partition.decide('dismiss', '1');
+    await partition.send(partition.chunk(1, 1, { try: 2 }));
+    return partition;
+  },
+
+  async 'dismissed-and-continued'() {
+    const partition = await startPartition(
+      (request) => request.events.map(({ event }) => (event.sequence === 1n ? conflict('gap') : SETTLED)),
+      { updatesPerRunMax: 2 },
+    );
+    await partition.send(partition.chunk(1, 1));
+    await partition.decide('dismiss', '1');
+    while ((await partition.runs()).length < 2) await delay(20);
+    await partition.sendUntilAnswered(partition.chunk(1, 2));
+    return partition;
+  },
+
   async cancelled() {
     const partition = await startPartition((request) => all(request, behind()), {
       waitMsFirst: 2_000,

@@ -32,6 +32,7 @@ import { LEDGER_COLUMNS, rowOf, TRADE_COLUMNS } from '../../src/domain/chunk.ts'
 import type { EventOutcome, SettlerPort, SettleRequest } from '../../src/settlement/settle-request.ts';
 import {
   chunkUpdateId,
+  DECIDE_UPDATE,
   FAILURE,
   PARTITION_WORKFLOW,
   partitionSummary,
@@ -43,6 +44,11 @@ import {
 import type {
   Chunk,
   ConflictReport,
+  DecideActivities,
+  DecideEnding,
+  DecideOrder,
+  DecideResult,
+  DecisionKind,
   PartitionInput,
   PartitionLimits,
   PartitionStatus,
@@ -186,7 +192,21 @@ export class PartitionUnderTest {
     this.limits = { ...QUICK, ...limits };
   }
 
-  get activities(): ReturnType<typeof createSettleActivities> {
+  /** How the activity that carries decisions out ends: the database's part is tested elsewhere. */
+  decideEnding: 'done' | 'never' = 'done';
+  readonly orders: DecideOrder[] = [];
+
+  get activities(): ReturnType<typeof createSettleActivities> & DecideActivities {
+    return { ...this.#settling, decide: (order) => this.#carryOut(order) };
+  }
+
+  async #carryOut(order: DecideOrder): Promise<DecideEnding> {
+    this.orders.push(order);
+    if (this.decideEnding === 'never') throw new Error('the database is away');
+    return { kind: 'done', balances: [] };
+  }
+
+  get #settling(): ReturnType<typeof createSettleActivities> {
     return createSettleActivities({
       settler: this.settler,
       attemptMs: 1_000,
@@ -260,6 +280,12 @@ export class PartitionUnderTest {
 
   async resume(): Promise<ResumeResult> {
     return this.handle.executeUpdate(RESUME_UPDATE, { args: [{ who: 'ann', why: 'looked at it' }] });
+  }
+
+  async decide(decision: DecisionKind, sequence?: string): Promise<DecideResult> {
+    return this.handle.executeUpdate(DECIDE_UPDATE, {
+      args: [{ decision, ...(sequence && { sequence }), who: 'ann', why: 'looked at it' }],
+    });
   }
 
   async status(): Promise<PartitionStatus> {
