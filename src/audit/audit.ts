@@ -49,7 +49,7 @@ export async function audit(client: Client, options: AuditOptions = {}): Promise
   const run = await Run.begin(client, options, options.stream);
   await checkWatermarks(run);
   const kept = await readKeptAside(run.ring, (stream) => run.streams.get(stream)?.audited ?? false);
-  run.dismissed = kept.dismissed;
+  kept.dismissed.forEach((decision) => run.dismissed.addDecision(decision));
 
   const first = await firstReading(run, oracle, (table, rows) => {
     if (rows % PROGRESS_ROWS === 0) options.onProgress?.(table, rows);
@@ -59,12 +59,12 @@ export async function audit(client: Client, options: AuditOptions = {}): Promise
   const watermarks = await run.watermarksNow();
   const moved = run.hasMovedTo(watermarks);
   if (!moved && moving === 0) run.totals.compare(run.report);
-  oracle?.finish({ ...first.kinds, rejectedByReason: kept.rejectedByReason }, run.report);
+  oracle?.finish({ ...first.kinds, rejectedByReason: kept.rejectedByReason }, run.dismissed, run.report);
 
   const foundBefore = run.findings.total;
   const complete = await secondReading(run, first);
   const uneven = [run.entries, run.ends, run.lines].some((tally) => tally.uneven().length > 0);
-  if (uneven && run.findings.total === 0 && foundBefore === 0 && !moved && run.dismissed.size === 0)
+  if (uneven && run.findings.total === 0 && foundBefore === 0 && !moved)
     run.report({ kind: 'unexplained', detail: 'tables differ, but a second reading did not find where' });
 
   const { list, total } = run.findings;
@@ -76,6 +76,8 @@ export async function audit(client: Client, options: AuditOptions = {}): Promise
     counts: countsOf(run, first, kept, moving),
     streams: streamsOf(run, watermarks),
     assets: run.totals.list(),
+    dismissed: run.dismissed.list((stream) => run.streams.get(stream)?.audited ?? false),
+    explained: oracle?.explained ?? [],
     oracle: oracle !== undefined,
     startedAt: new Date(startedMs).toISOString(),
     elapsedMs: Date.now() - startedMs,
@@ -104,7 +106,7 @@ function countsOf(run: Run, first: FirstReading, kept: KeptAside, moving: number
   const { trade: trades, ...ledgerEvents } = first.kinds;
   const audited = [...run.streams.values()].filter((state) => state.audited);
   return {
-    events: trades + Object.values(ledgerEvents).reduce((sum, count) => sum + count, 0),
+    events: trades + Object.values(ledgerEvents).reduce((sum, count) => sum + count, 0) + first.dismissedRows,
     trades,
     ledgerEvents,
     entries: first.entries,
@@ -113,7 +115,7 @@ function countsOf(run: Run, first: FirstReading, kept: KeptAside, moving: number
     rejected: kept.rejected,
     rejectedByReason: kept.rejectedByReason,
     quarantined: kept.quarantined,
-    dismissed: kept.dismissed.size,
+    dismissed: run.dismissed.size,
     watermark: `${audited.reduce((sum, state) => sum + state.watermark, 0n)}`,
     inFlight: {
       lines: audited.reduce((sum, state) => sum + state.linesInFlight, 0),

@@ -11,9 +11,17 @@ export class Cells {
   /** `SELECT …, WRITETIME(…) … FROM table`. */
   readonly select: string;
   readonly #columns: readonly (readonly [name: string, written: string])[];
+  readonly #optional: readonly string[];
 
-  constructor(table: AuditedTable, keyColumns: readonly string[], columnList: string) {
+  /** @param optional columns that a row of ours may lack */
+  constructor(
+    table: AuditedTable,
+    keyColumns: readonly string[],
+    columnList: string,
+    optional: readonly string[] = [],
+  ) {
     this.table = table;
+    this.#optional = optional;
     const regular = columnList
       .split(', ')
       .filter((column) => !keyColumns.includes(column) && !column.startsWith('WRITETIME'));
@@ -24,7 +32,9 @@ export class Cells {
 
   /** Columns without a value: a row of ours has none. */
   missing(row: types.Row): string[] {
-    return this.#columns.filter(([name]) => row[name] === null).map(([name]) => name);
+    return this.#columns
+      .filter(([name]) => row[name] === null && !this.#optional.includes(name))
+      .map(([name]) => name);
   }
 
   /** Columns that were not written at the time that the row's version or sequence gives. */

@@ -4,8 +4,9 @@
  * entries and lines comes out for the tallies.
  */
 import type { types } from 'cassandra-driver';
+import { balanceName } from '../domain/balance.ts';
 import type { CalculatedLeg } from '../domain/calculate.ts';
-import { nextChain } from '../domain/chain.ts';
+import { nextChain, voidChain } from '../domain/chain.ts';
 import { contentDigest, KIND_CODES } from '../domain/digest.ts';
 import { entriesOf } from '../domain/entries.ts';
 import { eventId, type SettlementEvent } from '../domain/event.ts';
@@ -18,18 +19,27 @@ import {
   tradeDate,
   tradeOf,
 } from '../ledger/event-rows.ts';
-import { decodeLegs, encodeLegs } from '../ledger/legs-cell.ts';
+import { decodeLegs, decodeVoidLegs, encodeVoidLegs } from '../ledger/legs-cell.ts';
 import { Cells } from './cells.ts';
+import type { DismissedRow } from './dismissed.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import type { LinkedEntry } from './fingerprint.ts';
 
 /** The two tables of events. */
 export type EventTable = 'settled_trades' | 'ledger_events';
 
+/** The mark that only the row of a dismissed event has. */
+const OPTIONAL = ['dismissed'];
+
 /** How each is read. */
 export const EVENT_CELLS: Readonly<Record<EventTable, Cells>> = {
-  settled_trades: new Cells('settled_trades', ['trade_id', 'stream', 'output_sequence'], TRADE_COLUMN_LIST),
-  ledger_events: new Cells('ledger_events', ['stream', 'bucket', 'sequence'], LEDGER_COLUMN_LIST),
+  settled_trades: new Cells(
+    'settled_trades',
+    ['trade_id', 'stream', 'output_sequence'],
+    TRADE_COLUMN_LIST,
+    OPTIONAL,
+  ),
+  ledger_events: new Cells('ledger_events', ['stream', 'bucket', 'sequence'], LEDGER_COLUMN_LIST, OPTIONAL),
 };
 
 /** What became of a row. */
@@ -45,6 +55,8 @@ export interface CheckedEvent {
   readonly digest?: Buffer;
   /** The entries that it must have; undefined where its own contents contradict each other. */
   readonly entries?: readonly LinkedEntry[];
+  /** Where the row carries the mark of a dismissed event: what that is. */
+  readonly dismissed?: DismissedRow;
 }
 
 /** Looks at a row. */
@@ -77,24 +89,34 @@ export function checkEventRow(table: EventTable, row: types.Row): CheckedEvent {
   if (negative.length > 0) fault('negative-value', `${negative.join(', ')} below zero`, negative);
 
   const digest = contentDigest(event);
+  const isDismissed = row['dismissed'] === true;
+  if (row['dismissed'] === false) fault('cell', 'no row of ours holds this dismissed', ['dismissed']);
   if (!digest.equals(row['digest'] as Buffer)) {
     fault('event-digest', 'its fields do not give the digest in its row', ['digest']);
     return { ...base, event, digest };
   }
   const cell = row['legs'] as string;
-  let legs: CalculatedLeg[];
+  let legs: (CalculatedLeg | undefined)[];
   try {
-    legs = decodeLegs(cell, event);
+    legs = isDismissed ? decodeVoidLegs(cell, event) : decodeLegs(cell, event);
   } catch (error) {
     fault('event-legs', error instanceof Error ? error.message : String(error), ['legs']);
     return { ...base, event, digest };
   }
-  const problem = encodeLegs(legs) === cell ? legsProblem(event, digest, legs) : 'not in canonical form';
+  const problem =
+    encodeVoidLegs(legs) === cell
+      ? legsProblem(event, digest, legs, isDismissed ? voidChain : nextChain)
+      : 'not in canonical form';
   if (problem !== undefined) {
     fault('event-legs', problem, ['legs']);
     return { ...base, event, digest };
   }
-  return { ...base, event, digest, entries: linked(stream, event, legs) };
+  const taken = legs.filter((leg) => leg !== undefined);
+  const entries = linked(stream, event, taken);
+  if (!isDismissed) return { ...base, event, digest, entries };
+  const took = new Set(taken.map(balanceName));
+  const dismissed = { stream, event, took, settledBy: row['settled_by'] as string };
+  return { ...base, event, digest, entries, dismissed };
 }
 
 /** The entries of an event's legs, each with the state that it builds on by the row's word. */
@@ -164,11 +186,14 @@ function negativeAmounts(event: SettlementEvent): string[] {
 function legsProblem(
   event: SettlementEvent,
   digest: Buffer,
-  legs: readonly CalculatedLeg[],
+  legs: readonly (CalculatedLeg | undefined)[],
+  chainOf: typeof nextChain,
 ): string | undefined {
   const expected = legsOf(event);
   const ends = new Map<string, { version: bigint; available: bigint; frozen: bigint; chain: Buffer }>();
+  if (legs.every((leg) => leg === undefined)) return 'it took no version, and has a row all the same';
   for (const [index, leg] of legs.entries()) {
+    if (!leg) continue;
     if (leg.versionBefore !== expected[index]?.expectedVersion)
       return `leg ${index} begins at version ${leg.versionBefore}, the event states ${expected[index]?.expectedVersion}`;
     const name = `${leg.userId}/${leg.assetId}`;
@@ -183,7 +208,7 @@ function legsProblem(
           state.frozen + step.frozenChange !== step.frozenAfter)
       )
         return `leg ${index} step ${at}: values do not continue those before it`;
-      const follows = nextChain(chain, {
+      const follows = chainOf(chain, {
         userId: leg.userId,
         assetId: leg.assetId,
         digest,

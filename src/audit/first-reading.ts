@@ -28,6 +28,8 @@ export interface Hole {
 
 /** What the first reading counted, and what is left to look at. */
 export interface FirstReading {
+  /** Settled events; dismissed ones are counted apart. */
+  readonly dismissedRows: number;
   readonly kinds: Readonly<Record<EventKind, number>>;
   readonly entries: number;
   readonly balances: number;
@@ -50,10 +52,12 @@ export async function firstReading(
 ): Promise<FirstReading> {
   const kinds: Record<EventKind, number> = { trade: 0, deposit: 0, withdraw: 0, lock: 0, unlock: 0 };
   let events = 0;
+  let dismissedRows = 0;
   const onEvent = (checked: CheckedEvent): void => {
     onProgress('events', (events += 1));
     takeEvent(run, checked);
-    if (checked.event) kinds[checked.event.kind] += 1;
+    if (checked.dismissed) dismissedRows += 1;
+    else if (checked.event) kinds[checked.event.kind] += 1;
   };
   await readEvents(run.ring, onEvent, run.report);
 
@@ -61,7 +65,7 @@ export async function firstReading(
   await readBalances(run.ring, ({ userId, assetId, findings, state }) => {
     onProgress('balances', (balances += 1));
     findings.forEach(run.report);
-    oracle?.take(userId, assetId, state, run.report);
+    oracle?.take(userId, assetId, state, run.dismissed, run.report);
     if (!state) {
       run.taint('balance', userId, assetId);
       return;
@@ -86,15 +90,17 @@ export async function firstReading(
   });
 
   const holes = await readLogs(run, onProgress);
-  return { kinds, entries, balances, late, holes };
+  return { kinds, dismissedRows, entries, balances, late, holes };
 }
 
 function takeEvent(run: Run, checked: CheckedEvent): void {
-  const { stream, sequence, event, digest, entries } = checked;
+  const { stream, sequence, event, digest, entries, dismissed } = checked;
   checked.findings.forEach(run.report);
+  if (dismissed) run.dismissed.addRow(dismissed);
+  else if (sequence !== undefined && run.dismissed.has(stream, sequence)) takeSettled(run, stream, sequence);
   const state = run.stream(stream);
   if (state) state.events += 1;
-  if (event) run.totals.addEvent(event);
+  if (event && !dismissed) run.totals.addEvent(event);
   if (sequence === undefined) return;
   if (!event || !digest || !entries) run.taint('event', stream, sequence);
   const line = event && digest && state?.audited ? lineStateOf(stream, event, digest) : undefined;
@@ -109,6 +115,18 @@ function takeEvent(run: Run, checked: CheckedEvent): void {
   }
   if (line) run.lines.subtract(sequenceSlot(stream, sequence), run.fingerprints.line(line));
   for (const linked of entries ?? []) run.entries.subtract(slotOf(linked), run.fingerprints.entry(linked));
+}
+
+/** An event whose dismissal was decided, and whose row says that it is settled. One that was only begun came too late. */
+function takeSettled(run: Run, stream: string, sequence: bigint): void {
+  if (run.dismissed.isDone(stream, sequence))
+    run.report({
+      kind: 'dismissed-yet-settled',
+      detail: `sequence ${sequence} of stream ${stream} was dismissed, and its row says that it is settled as the engine stated it`,
+      stream,
+      sequence: `${sequence}`,
+    });
+  run.dismissed.forget(stream, sequence);
 }
 
 function takeEntry(run: Run, row: EntryRow, late: LinkedEntry[]): void {
@@ -170,7 +188,7 @@ function takeLine(run: Run, state: StreamState, { sequence, findings, line }: Li
   state.lines += 1;
   if (!line) run.taint('line', state.stream, sequence);
   if (sequence <= state.watermark) {
-    if (line)
+    if (line && !run.dismissed.isWithoutRow(state.stream, sequence))
       run.lines.add(
         sequenceSlot(state.stream, sequence),
         run.fingerprints.line({ stream: state.stream, ...line }),

@@ -43,8 +43,8 @@ async function compareAgain(run: Run): Promise<Finding[]> {
   const totals = new Totals();
   run.totals = totals;
   const isSettled = (stream: string, sequence: bigint): boolean => run.isSettled(stream, sequence);
-  await readEvents(run.ring, ({ stream, sequence, event, entries }) => {
-    if (event) totals.addEvent(event);
+  await readEvents(run.ring, ({ stream, sequence, event, entries, dismissed }) => {
+    if (event && !dismissed) totals.addEvent(event);
     if (sequence !== undefined && !isSettled(stream, sequence)) inFlight.addEvent(undefined, entries ?? []);
   });
   await readBalances(run.ring, ({ state }) => {

@@ -1,19 +1,24 @@
 /**
  * What was kept aside (I6): rejected messages and quarantined events. They are counted and reported, and are no findings
- * by themselves; an event that a person dismissed has a line in the log and no row.
+ * by themselves; what people decided to dismiss comes out for `dismissed.ts`.
  */
+import type { EventKind } from '../domain/event.ts';
+import type { Decision } from './dismissed.ts';
 import type { Ring } from './ring.ts';
 
 /** A decision that begins with this word passes the event over. */
 const DISMISSED = 'dismiss';
+
+const SELECT_QUARANTINED =
+  'SELECT stream, sequence, kind, row, decision, decided_by, decided_why, decided_at FROM quarantined_events';
 
 /** Counts over the audited streams. */
 export interface KeptAside {
   readonly rejected: number;
   readonly rejectedByReason: Readonly<Record<string, number>>;
   readonly quarantined: number;
-  /** "stream/sequence" of each dismissed event. */
-  readonly dismissed: ReadonlySet<string>;
+  /** Decisions to dismiss, done or begun, of all streams. */
+  readonly dismissed: readonly Decision[];
 }
 
 /** Reads both tables. */
@@ -29,13 +34,23 @@ export async function readKeptAside(ring: Ring, isAudited: (stream: string) => b
     },
   });
   let quarantined = 0;
-  const dismissed = new Set<string>();
-  await ring.pages('SELECT stream, sequence, decision FROM quarantined_events', [], {
+  const dismissed: Decision[] = [];
+  await ring.pages(SELECT_QUARANTINED, [], {
     row(row) {
       const stream = row['stream'] as string;
       if (isAudited(stream)) quarantined += 1;
-      if ((row['decision'] as string | null)?.startsWith(DISMISSED))
-        dismissed.add(`${stream}/${row['sequence'] as bigint}`);
+      const word = row['decision'] as string | null;
+      if (!word?.startsWith(DISMISSED)) return;
+      dismissed.push({
+        stream,
+        sequence: row['sequence'] as bigint,
+        kind: row['kind'] as EventKind | null,
+        row: row['row'] as string | null,
+        word,
+        who: row['decided_by'] as string | null,
+        why: row['decided_why'] as string | null,
+        at: row['decided_at'] as Date | null,
+      });
     },
   });
   return { rejected, rejectedByReason, quarantined, dismissed };

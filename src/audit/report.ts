@@ -2,12 +2,14 @@
  * What an audit reports: whether the database is clean, what was found, and what was counted on the way. Plain values,
  * ready for JSON: amounts and ids as decimal strings (I8), counts as numbers.
  */
+import type { DismissedEvent } from './dismissed.ts';
 import type { Finding } from './finding.ts';
 
 /** Counts over the whole database, or over the audited streams where a stream is what they count. */
 export interface AuditCounts {
-  /** Event rows of both tables. */
+  /** Event rows of both tables, those of dismissed events among them. */
   readonly events: number;
+  /** Settled; dismissed ones are in neither of these. */
   readonly trades: number;
   readonly ledgerEvents: Readonly<Record<'deposit' | 'withdraw' | 'lock' | 'unlock', number>>;
   readonly entries: number;
@@ -18,7 +20,7 @@ export interface AuditCounts {
   readonly rejected: number;
   readonly rejectedByReason: Readonly<Record<string, number>>;
   readonly quarantined: number;
-  /** Of the quarantined, those that a person decided to pass over. */
+  /** Events that a person decided to pass over, of all streams. */
   readonly dismissed: number;
   /** Sum over the audited streams: as many events are settled or dismissed. */
   readonly watermark: string;
@@ -62,6 +64,10 @@ export interface AuditReport {
   readonly counts: AuditCounts;
   readonly streams: readonly AuditedStream[];
   readonly assets: readonly AssetTotal[];
+  /** What people passed over, each with who, why, and what the engine's book has of it. No findings, never left out. */
+  readonly dismissed: readonly DismissedEvent[];
+  /** Differences from the oracle that dismissed events alone explain, in words. No findings. */
+  readonly explained: readonly string[];
   /** True if an oracle was given: every balance was held against the engine's. */
   readonly oracle: boolean;
   readonly startedAt: string;

@@ -4,6 +4,7 @@
  */
 import type { Client, types } from 'cassandra-driver';
 import { readStreams } from '../ledger/streams.ts';
+import { Dismissed } from './dismissed.ts';
 import { Findings, type Finding } from './finding.ts';
 import { Fingerprints } from './fingerprint.ts';
 import { InFlight } from './in-flight.ts';
@@ -51,8 +52,8 @@ export class Run {
   totals = new Totals();
   /** Rows of tables above which nothing settled stands: the highest watermark. */
   readonly watermarkMax: bigint;
-  /** "stream/sequence" of events that a person decided to pass over: they have a line and no row. */
-  dismissed: ReadonlySet<string> = new Set();
+  /** Events that a person decided to pass over. */
+  readonly dismissed = new Dismissed();
   readonly #tainted = new Set<string>();
   readonly #unknownStreams = new Set<string>();
 

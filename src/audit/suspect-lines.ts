@@ -1,6 +1,6 @@
 /**
  * Sequences whose line in the stream log and event row may disagree, side by side (I1b). A sequence that a person
- * dismissed has a line and no row, and is none of them.
+ * dismissed may have a line and no row, and is none of them.
  */
 import { describeEvent } from '../domain/event.ts';
 import type { StreamLine } from '../ledger/stream-log.ts';
@@ -59,7 +59,7 @@ export class SuspectLines {
     if (first && second)
       report('sequence-twice', `${nameOf(first)} and ${nameOf(second)} stand under it`, second.table);
     if (!line && first) report('row-without-line', `${nameOf(first)} has no line`, 'stream_log');
-    if (line && !first && !this.#run.dismissed.has(`${stream}/${sequence}`)) {
+    if (line && !first && !this.#run.dismissed.has(stream, sequence)) {
       const known = this.#run.isTainted('event', stream, sequence);
       if (!known)
         report('line-without-row', `${line.kind} ${line.id} was received, but has no row`, 'stream_log');
