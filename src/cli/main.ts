@@ -11,6 +11,8 @@ import { register as registerKeygen } from './commands/keygen.ts';
 import { register as registerLogs } from './commands/logs.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPartition } from './commands/partition.ts';
+import { register as registerQuarantine } from './commands/quarantine.ts';
+import { register as registerRejected } from './commands/rejected.ts';
 import { register as registerSimulate } from './commands/simulate.ts';
 import { register as registerStatus } from './commands/status.ts';
 import { register as registerTrade } from './commands/trade.ts';
@@ -39,6 +41,8 @@ for (const register of [
   registerVerify,
   registerPartition,
   registerKeygen,
+  registerQuarantine,
+  registerRejected,
 ])
   register(program);
 

@@ -9,6 +9,7 @@ import { readLeaseRow } from '../ledger/leases.ts';
 import { highestLineAbove, readLine } from '../ledger/stream-log.ts';
 import { readQuarantined } from '../ledger/quarantine.ts';
 import { readStreams, type StreamRecord } from '../ledger/streams.ts';
+import { quarantineView, type QuarantineState } from './quarantine-view.ts';
 import type { Halt, PartitionStatus, WaitingReport } from '../workflows/contract.ts';
 
 /** Without an answer after so long no worker runs, ms. */
@@ -23,16 +24,23 @@ export interface StreamStatus {
   /** Events received and not below the watermark. */
   readonly lag: string;
   readonly oldestUnsettled?: { readonly sequence: string; readonly event: string; readonly why: string };
-  readonly halted: readonly { readonly partition: number; readonly halt: Halt }[];
+  /** Partitions that wait for a person, and what to type. The stream goes on only until its bound of events in flight. */
+  readonly halted: readonly {
+    readonly partition: number;
+    readonly halt?: Halt;
+    readonly dismissing?: readonly string[];
+    readonly next: readonly string[];
+  }[];
   /** Partitions whose workflow did not answer: no worker runs, or Temporal is away. */
   readonly unanswered: number;
   /** Who feeds the stream, or did last; `held` is false where the lease was given back. */
   readonly ingest?: { readonly lease: string; readonly holder: string; readonly held: boolean };
-  /** Events above the watermark that were found in conflict, as kept in the database. */
+  /** Events above the watermark that were found in conflict and not dismissed, as kept in the database. */
   readonly quarantined: readonly {
     readonly sequence: string;
     readonly event: string;
     readonly reason: string;
+    readonly state: QuarantineState;
   }[];
   /** Why its ingest stopped last. */
   readonly stopped?: unknown;
@@ -61,10 +69,16 @@ async function streamStatus(
   const answers = temporal ? await partitionStatuses(temporal, record) : undefined;
   const partitions = (answers ?? []).filter((answer) => typeof answer === 'object');
   const unanswered = answers ? answers.filter((answer) => answer === 'no-answer').length : record.partitions;
-  const quarantined = (await readQuarantined(cassandra, stream)).filter(
-    (event) => event.sequence > watermark,
-  );
-  const halted = partitions.flatMap(({ partition, halt }) => (halt ? [{ partition, halt }] : []));
+  const quarantined = (await readQuarantined(cassandra, stream))
+    .map((event) => quarantineView(record, event))
+    .filter(({ state }) => state !== 'settled' && state !== 'dismissed');
+  const halted = partitions.flatMap((one) => {
+    const { partition, halt, dismissing } = one;
+    const next = nextSteps(one);
+    return next.length === 0
+      ? []
+      : [{ partition, next, ...(halt && { halt }), ...(dismissing && { dismissing }) }];
+  });
   return {
     stream,
     dialect: record.dialect,
@@ -91,20 +105,40 @@ async function streamStatus(
         }),
     halted,
     unanswered,
-    quarantined: quarantined.map(({ sequence, kind, id, reason }) => ({
-      sequence: sequence.toString(),
-      event: `${kind} ${id}`,
+    quarantined: quarantined.map(({ sequence, event, reason, state }) => ({
+      sequence,
+      event,
       reason,
+      state,
     })),
     ...(record.stopped === undefined ? {} : { stopped: JSON.parse(record.stopped) as unknown }),
   };
 }
 
-async function partitionStatuses(
+/** What a person can type where a partition waits for one; empty where none does. */
+export function nextSteps({ stream, halt, dismissing = [] }: PartitionStatus): string[] {
+  const place = (sequence: string): string => `${sequence} --stream ${stream}`;
+  if (dismissing.length > 0)
+    return dismissing.map(
+      (sequence) =>
+        `a dismissal was begun and not finished, repeat it: settled quarantine dismiss ${place(sequence)} --why "…"`,
+    );
+  if (!halt) return [];
+  const { sequence } = halt.conflict;
+  return [
+    `look at it:            settled quarantine show ${place(sequence)}`,
+    `the cause is mended:   settled quarantine retry ${place(sequence)} --why "…"`,
+    `pass over it for good: settled quarantine dismiss ${place(sequence)} --why "…"`,
+  ];
+}
+
+/** How partitions stand: each workflow's answer, or why there is none. In their order. */
+export async function partitionStatuses(
   temporal: TemporalClient,
   { stream, partitions }: StreamRecord,
+  numbers: readonly number[] = Array.from({ length: partitions }, (_, partition) => partition),
 ): Promise<(PartitionStatus | 'never-started' | 'no-answer')[]> {
-  const asked = Array.from({ length: partitions }, async (_, partition) => {
+  const asked = numbers.map(async (partition) => {
     try {
       const deadline = Date.now() + ANSWER_MS_MAX;
       const status = await temporal.withDeadline(deadline, () =>
@@ -125,13 +159,14 @@ function why(sequence: string, partitions: readonly PartitionStatus[]): string {
     return `conflict (${reason}): balance ${user}/${asset}, expected ${expected}, found ${found}, since ${halt.since}`;
   }
   const waits = partitions.flatMap((one) => one.waiting).find((one) => one.sequence === sequence);
-  if (waits) return waiting(waits);
+  if (waits) return waitingText(waits);
   const unfinished = partitions.reduce((sum, one) => sum + one.unfinished, 0);
   return unfinished > 0
     ? `being settled: ${unfinished} chunks are under way`
     : 'received and not being settled: is an ingest running, and a worker?';
 }
 
-function waiting({ state, user, asset, expected, found }: WaitingReport): string {
+/** What an event waits for. */
+export function waitingText({ state, user, asset, expected, found }: WaitingReport): string {
   return `${state}: balance ${user}/${asset} is at version ${found}, the event expects ${expected}`;
 }

@@ -18,7 +18,6 @@ import {
   PARTITION_WORKFLOW,
   partitionSummary,
   partitionWorkflowId,
-  RESUME_UPDATE,
   SETTLE_UPDATE,
   STATUS_QUERY,
   type Chunk,
@@ -26,8 +25,6 @@ import {
   type PartitionInput,
   type PartitionLimits,
   type PartitionStatus,
-  type ResumeRequest,
-  type ResumeResult,
   type SettleResult,
 } from '../workflows/contract.ts';
 import { StreamStopped } from './stop.ts';
@@ -54,6 +51,8 @@ const RETRY_MS_FIRST = 50;
 const RETRY_MS_MAX = 3_000;
 /** A run that is closing takes about so long to continue as new. */
 const CLOSING_MS = 150;
+/** A person's decision is carried out in less, unless it has to wait for attempts that nobody hears. */
+const DECIDING_MS = 500;
 const HALT_POLL_MS = 2_000;
 const DOUBT_POLL_MS = 5_000;
 
@@ -103,8 +102,8 @@ export class UpdateSender {
           if (failure.type === FAILURE.internalFault)
             // The same id would get the same failure: the lane sends the events again under another.
             return { kind: 'result', result: unavailable(chunk, failure.message) };
-          if (failure.type === FAILURE.runClosing) {
-            await this.#options.pause(CLOSING_MS);
+          if (failure.type === FAILURE.runClosing || failure.type === FAILURE.deciding) {
+            await this.#options.pause(failure.type === FAILURE.deciding ? DECIDING_MS : CLOSING_MS);
             continue;
           }
         }
@@ -164,17 +163,6 @@ export async function partitionStatus(
     if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
     throw error;
   }
-}
-
-/** Lets a halted partition decide again, on a person's word, which stands in its history. */
-export async function resumePartition(
-  client: Client,
-  stream: string,
-  partition: number,
-  request: ResumeRequest,
-): Promise<ResumeResult> {
-  const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
-  return handle.executeUpdate<ResumeResult, [ResumeRequest]>(RESUME_UPDATE, { args: [request] });
 }
 
 function unavailable(chunk: Chunk, problem: string): SettleResult {

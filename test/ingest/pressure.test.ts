@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { decidePartition } from '../../src/cli/decide.ts';
 import { Child } from '../../src/cli/demo/child.ts';
 import { streamStatuses } from '../../src/cli/stream-status.ts';
-import { resumePartition } from '../../src/ingest/update-sender.ts';
 import type { Frames } from '../../src/publisher/push.ts';
 import { Rig, simulated, until } from './rig.ts';
 
@@ -146,7 +146,7 @@ describe('a conflict', () => {
       stream,
       watermark,
       lag: '100',
-      halted: expect.arrayContaining([halted]),
+      halted: expect.arrayContaining([expect.objectContaining(halted!)]),
       oldestUnsettled: { sequence: `${sequence}` },
     });
     expect(status?.oldestUnsettled?.why).toContain(
@@ -160,7 +160,10 @@ describe('a conflict', () => {
     await mend(user, asset, rows);
     await rig.startWorker();
     for (const { partition } of running.ingest.progress.halted)
-      await resumePartition(rig.temporal, stream, partition, { who: 'ann', why: 'put the balance back' });
+      await decidePartition(
+        { client: rig.temporal, taskQueue: rig.taskQueue, stream, partition },
+        { decision: 'resume', who: 'ann', why: 'put the balance back' },
+      );
     await running.untilSettled(messages.length);
     await until('it counts as going on', () => running.ingest.progress.halted.length === 0);
     expect((await running.close()).unsettled).toBe(0);

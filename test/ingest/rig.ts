@@ -14,13 +14,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inject } from 'vitest';
 import type * as _globalSetup from '../global-setup.ts';
-import { createSettleActivities } from '../../src/activities/settle.ts';
 import { audit } from '../../src/audit/index.ts';
 import type { OracleFile } from '../../src/audit/index.ts';
-import { quarantineWith } from '../../src/cli/quarantine-with.ts';
+import { workerActivities } from '../../src/cli/worker-activities.ts';
 import { createPartitionWorker } from '../../src/cli/worker-host.ts';
 import { workflowBundle } from '../../src/cli/workflow-bundle.ts';
-import { partitionOfEvent } from '../../src/domain/partition.ts';
 import { Ingest, type IngestEnding, type IngestOptions } from '../../src/ingest/ingest.ts';
 import { standBy } from '../../src/ingest/lease-standby.ts';
 import type { HeldLease, LeaseKeeper } from '../../src/ingest/lease.ts';
@@ -150,6 +148,7 @@ export class Rig {
 
   async startWorker(limits: Partial<SettlerLimits> = {}, settler?: SettlerPort): Promise<void> {
     const { client } = this.database;
+    const storage = new CassandraStorage(client);
     this.#bundle ??= await workflowBundle();
     this.#worker = await createPartitionWorker({
       connection: this.#native,
@@ -159,10 +158,12 @@ export class Rig {
       updatesInFlight: UPDATES_IN_FLIGHT_MAX,
       workflowBundle: this.#bundle,
       shutdownGraceMs: 200,
-      activities: createSettleActivities({
-        settler: settler ?? new Settler({ storage: new CassandraStorage(client), limits }),
+      activities: workerActivities({
+        cassandra: client,
+        storage,
+        settler: settler ?? new Settler({ storage, limits }),
         attemptMs: 2_000,
-        quarantine: quarantineWith(client, (event) => partitionOfEvent(event, PARTITIONS)),
+        partitions: PARTITIONS,
       }),
     });
     this.#working = this.#worker.run();

@@ -104,7 +104,7 @@ describe('an event’s row', () => {
         const id = event.kind === 'trade' ? event.tradeId : event.sequence;
         const line = { sequence: event.sequence, kind: event.kind, id, digest, lease: 1n };
         const row = await readEventRow(client, stream, line);
-        expect(row).toEqual({ stream, event, digest, legs, settledBy });
+        expect(row).toEqual({ stream, event, digest, legs, dismissed: false, settledBy });
         const [stored] = await storage.readEventRows(stream, [{ event, digest }]);
         expect(stored).toEqual({ digest, entries: entriesOf(stream, event, legs) });
       }),

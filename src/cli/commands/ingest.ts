@@ -13,6 +13,7 @@ import type { LeaseKeeper } from '../../ingest/lease.ts';
 import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger, type Logger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
+import { divisors } from '../divisors.ts';
 import { holderName, isHolderGone, newHolderId } from '../holder.ts';
 import { storageConsistency } from '../settler-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
@@ -186,12 +187,6 @@ function report(flags: Flags, ending: IngestEnding): void {
       );
     process.exitCode = isLeaseEnd(stop?.reason) ? LEASE_EXIT_CODE : STOPPED_EXIT_CODE;
   } else if (ending.unsettled > 0) process.exitCode = UNSETTLED_EXIT_CODE;
-}
-
-/** Divisors of price × quantity, by instrument. */
-function divisors({ stream }: Config): (base: number, quote: number) => bigint {
-  const known = new Map(stream.instruments.map((one) => [`${one.baseAsset}/${one.quoteAsset}`, one.divisor]));
-  return (base, quote) => known.get(`${base}/${quote}`) ?? 1n;
 }
 
 /** Adds the command. */

@@ -23,7 +23,7 @@ async function status(flags: { readonly json?: boolean }): Promise<void> {
     problem: error instanceof Error ? error.message : String(error),
   }));
   if (flags.json) process.stdout.write(`${JSON.stringify({ servers: stack.servers, streams })}\n`);
-  else process.stdout.write(`${describe(stack, streams)}\n`);
+  else process.stdout.write(`${describe(stack, streams, config.ingest.maxInFlightEvents)}\n`);
   const isServerGone = stack.servers.some(({ condition }) => condition === 'died' || condition === 'silent');
   if (isServerGone || 'problem' in streams || streams.some(needsAPerson))
     process.exitCode = ATTENTION_EXIT_CODE;
@@ -45,7 +45,11 @@ async function streamsOf(config: Config): Promise<StreamStatus[]> {
   }
 }
 
-function describe(stack: StackStatus, streams: readonly StreamStatus[] | Problem): string {
+function describe(
+  stack: StackStatus,
+  streams: readonly StreamStatus[] | Problem,
+  inFlightMax: number,
+): string {
   const lines = ['Servers'];
   for (const server of stack.servers) {
     const memory =
@@ -71,14 +75,22 @@ function describe(stack: StackStatus, streams: readonly StreamStatus[] | Problem
       lines.push(
         `  ${''.padEnd(10)} oldest unsettled: ${oldest.event} (sequence ${oldest.sequence}), ${oldest.why}`,
       );
-    for (const { partition, halt } of stream.halted)
+    for (const { partition, halt, next } of stream.halted) {
+      const since = halt
+        ? ` since ${halt.since} by ${halt.conflict.event} (sequence ${halt.conflict.sequence}): ${halt.conflict.reason}, ` +
+          `balance ${halt.conflict.user}/${halt.conflict.asset}, expected ${halt.conflict.expected}, found ${halt.conflict.found}`
+        : '';
+      lines.push(`  ${''.padEnd(10)} held up: partition ${partition} waits for a person${since}`);
+      for (const step of next) lines.push(`  ${''.padEnd(12)} ${step}`);
+    }
+    if (stream.halted.length > 0)
       lines.push(
-        `  ${''.padEnd(10)} partition ${partition} halted since ${halt.since} by ${halt.conflict.event} (sequence ${halt.conflict.sequence}): ${halt.conflict.reason}`,
+        `  ${''.padEnd(10)} other partitions go on until ${inFlightMax} events are in flight; nothing is lost meanwhile`,
       );
     if (stream.unanswered > 0)
       lines.push(`  ${''.padEnd(10)} ${stream.unanswered} partitions do not answer: is a worker running?`);
-    for (const { sequence, event, reason } of stream.quarantined)
-      lines.push(`  ${''.padEnd(10)} in quarantine: ${event} (sequence ${sequence}): ${reason}`);
+    for (const { sequence, event, reason, state } of stream.quarantined)
+      lines.push(`  ${''.padEnd(10)} in quarantine: ${event} (sequence ${sequence}): ${reason}, ${state}`);
     const stopped = stream.stopped as { sequence: string; reason: string; message: string } | undefined;
     if (stopped)
       lines.push(

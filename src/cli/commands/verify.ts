@@ -73,6 +73,7 @@ function describe(report: AuditReport): string[] {
     lines.push(
       `asset ${asset}: ${deposits} deposited − ${withdrawals} withdrawn, ${available} available + ${frozen} frozen`,
     );
+  lines.push(...dismissedLines(report));
   for (const finding of report.findings) lines.push(`FOUND ${describeFinding(finding)}`);
   if (report.findingsTotal > report.findings.length)
     lines.push(`… and ${report.findingsTotal - report.findings.length} more`);
@@ -84,6 +85,22 @@ function describe(report: AuditReport): string[] {
     report.ok ? `clean${against} (${seconds} s)` : `${report.findingsTotal} findings (${seconds} s)`,
   );
   return lines;
+}
+
+/** What people passed over: reported always, whatever else is found. */
+function dismissedLines({ dismissed, explained, counts }: AuditReport): string[] {
+  const lines = dismissed.flatMap(({ stream, sequence, event, finished, who, why, at, balances }) => [
+    `DISMISSED ${event ?? `sequence ${sequence}`} of stream ${stream}, by ${who ?? 'whom is not known'}, ${at ?? 'when is not known'}: ${why ?? 'why is not known'}` +
+      (finished ? '' : ' (begun, not finished: repeat it)'),
+    ...balances.map(
+      ({ user, asset, availableChange, frozenChange, versions, taken }) =>
+        `  balance ${user}/${asset}: available ${availableChange}, frozen ${frozenChange} in the engine's book and not here; ` +
+        `${versions} version${versions === 1 ? '' : 's'} ${taken ? 'taken as void' : 'not taken'}`,
+    ),
+  ]);
+  if (counts.dismissed > dismissed.length)
+    lines.push(`DISMISSED ${counts.dismissed - dismissed.length} more`);
+  return [...lines, ...explained.map((what) => `EXPLAINED ${what}`)];
 }
 
 function describeFinding({ kind, detail }: Finding): string {

@@ -5,9 +5,7 @@
 import { Runtime, type NativeConnection } from '@temporalio/worker';
 import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
-import { createSettleActivities } from '../../activities/settle.ts';
 import { loadConfig, type Config } from '../../config/index.ts';
-import { partitionOfEvent } from '../../domain/partition.ts';
 import { CassandraStorage } from '../../ledger/storage.ts';
 import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger } from '../../logging/index.ts';
@@ -15,9 +13,9 @@ import { Settler } from '../../settlement/settler.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { UPDATES_IN_FLIGHT_MAX } from '../../workflows/contract.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
-import { quarantineWith } from '../quarantine-with.ts';
 import { settlerLimits, workerStorageOptions } from '../settler-options.ts';
 import { workerConnection } from '../temporal-connection.ts';
+import { workerActivities } from '../worker-activities.ts';
 import { createPartitionWorker } from '../worker-host.ts';
 
 const MEMORY_INTERVAL_MS = 500;
@@ -55,11 +53,8 @@ async function run(): Promise<void> {
   });
   const storage = new CassandraStorage(cassandra, workerStorageOptions(config));
   const settler = new Settler({ storage, limits: settlerLimits(config) });
-  const activities = createSettleActivities({
-    settler,
-    attemptMs: config.settlement.attemptMs,
-    quarantine: quarantineWith(cassandra, (event) => partitionOfEvent(event, partitions)),
-  });
+  const { attemptMs } = config.settlement;
+  const activities = workerActivities({ cassandra, storage, settler, attemptMs, partitions });
   try {
     const worker = await createPartitionWorker({
       connection,
