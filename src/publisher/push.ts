@@ -2,25 +2,23 @@
  * The engine's end of the wire: a PUSH socket that hands frames to whoever settles them, in order, and waits when the
  * other side does not keep up. Closing waits, up to a bound, until what is queued has been handed over, and says whether
  * it was: a PUSH socket drops what a lost peer had not taken, so only an outbox (a later part of this folder) makes that good.
- *
- * Dead peers are found by TCP keepalive, not by ZMTP heartbeats, on purpose: a peer that stops reading under backpressure
- * cannot answer a heartbeat, the connection is cut as dead, and all that was queued for it is lost (measured).
  */
 
 import { Push } from 'zeromq';
+import { KEEPALIVE, openSocket, type EngineSocketOptions } from './sockets.ts';
+
+export { PublisherOpenError } from './sockets.ts';
 
 /** Topic and JSON of one message. */
 export type Frames = readonly [Buffer, Buffer];
 
-export interface PushPublisherOptions {
-  /** `tcp://HOST:PORT`. When binding, port `0` or `*` takes a free one; `endpoint` tells which. */
-  readonly endpoint: string;
-  /** Connect to a peer that binds. @default false: bind */
-  readonly connect?: boolean;
+export interface PushPublisherOptions extends EngineSocketOptions {
   /** Messages queued for a peer at most; beyond it `publish` waits. @default 1000 */
   readonly sendHighWaterMark?: number;
   /** How long `close` may wait for queued messages to be handed over. @default 30 000 */
   readonly lingerMs?: number;
+  /** Called for each peer that completed the handshake. */
+  readonly onConnect?: () => void;
   /** Called for each peer that was lost. */
   readonly onDisconnect?: () => void;
 }
@@ -31,22 +29,6 @@ export interface PushPublisherOptions {
  */
 export type CloseOutcome = 'delivered' | 'timed-out' | 'peer-lost';
 
-/** The socket could not be opened. */
-export class PublisherOpenError extends Error {
-  readonly endpoint: string;
-
-  constructor(endpoint: string, action: string, cause: unknown) {
-    super(`cannot ${action} ${endpoint}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-    this.name = 'PublisherOpenError';
-    this.endpoint = endpoint;
-  }
-}
-
-const KEEPALIVE_IDLE_SECONDS = 15;
-const KEEPALIVE_INTERVAL_SECONDS = 5;
-const KEEPALIVE_PROBES = 3;
 /** The socket itself ends its linger; should it not, `close` gives up so much later. */
 const LINGER_GRACE_MS = 2_000;
 
@@ -69,6 +51,7 @@ export class PushPublisher {
     this.#lingerMs = socket.linger;
     socket.events.on('handshake', () => {
       this.peersSeen++;
+      options.onConnect?.();
       for (const wake of this.#peerWaiters) wake();
     });
     socket.events.on('disconnect', () => {
@@ -86,24 +69,12 @@ export class PushPublisher {
       linger: options.lingerMs ?? 30_000,
       // Queue for completed connections only, never for one that may not come.
       immediate: true,
-      tcpKeepalive: 1,
-      tcpKeepaliveIdle: KEEPALIVE_IDLE_SECONDS,
-      tcpKeepaliveInterval: KEEPALIVE_INTERVAL_SECONDS,
-      tcpKeepaliveCount: KEEPALIVE_PROBES,
+      ...KEEPALIVE,
     });
     // It observes its peers from before the first can come.
     const publisher = new PushPublisher(socket, options);
-    try {
-      if (options.connect) socket.connect(options.endpoint);
-      else {
-        await socket.bind(options.endpoint.replace(/:0$/, ':*'));
-        publisher.#endpoint = socket.lastEndpoint ?? options.endpoint;
-      }
-      return publisher;
-    } catch (error) {
-      socket.close();
-      throw new PublisherOpenError(options.endpoint, options.connect ? 'connect to' : 'bind', error);
-    }
+    publisher.#endpoint = await openSocket(socket, options);
+    return publisher;
   }
 
   /** Where it is bound, with the port that was taken, or connects to. */
