@@ -106,7 +106,7 @@ function settingFaults(raw: Record<string, unknown>, issues: readonly z.core.$Zo
 }
 
 /** Faults between settings that are fine one by one. */
-function relationFaults({ temporal, cassandra, ingest, stack }: Parsed): ConfigFault[] {
+function relationFaults({ temporal, cassandra, stream, ingest, stack }: Parsed): ConfigFault[] {
   const faults: ConfigFault[] = [];
   const fault = (variable: string, problem: string) => faults.push({ variable, problem });
   if (ingest.chunkEventsMax > ingest.maxInFlightEvents)
@@ -118,6 +118,13 @@ function relationFaults({ temporal, cassandra, ingest, stack }: Parsed): ConfigF
     );
   if (temporal.apiKey && temporal.apiKeyPath)
     fault('SETTLED_TEMPORAL_API_KEY_PATH', 'must be left out where SETTLED_TEMPORAL_API_KEY is given');
+  if (stream.kind === 'classic' && ingest.controlEndpoint !== undefined)
+    fault(
+      'SETTLED_INGEST_CONTROL_ENDPOINT',
+      "must be left out for a classic stream: such an engine can't send again",
+    );
+  if (ingest.controlEndpoint === ingest.endpoint && !ingest.endpoint.endsWith(':*'))
+    fault('SETTLED_INGEST_CONTROL_ENDPOINT', 'must be another address than SETTLED_INGEST_ENDPOINT');
   if (cassandra.password && cassandra.passwordPath)
     fault('SETTLED_CASSANDRA_PASSWORD_PATH', 'must be left out where SETTLED_CASSANDRA_PASSWORD is given');
   if ((cassandra.password ?? cassandra.passwordPath) && !cassandra.username)

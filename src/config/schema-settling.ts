@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { INSTRUMENTS_ALLOWED, parseInstruments } from './instruments.ts';
 import { count, filePath, KIB, size } from './kinds.ts';
-import { setting } from './setting.ts';
+import { optionalSetting, setting } from './setting.ts';
 import { flag, oneOf, text, zmqEndpointPattern } from './values.ts';
 
 /** What is settled. */
@@ -51,10 +51,20 @@ export const ingest = z.object({
     text(zmqEndpointPattern),
     'tcp://127.0.0.1:5557',
   ),
+  controlEndpoint: optionalSetting(
+    {
+      variable: 'SETTLED_INGEST_CONTROL_ENDPOINT',
+      description:
+        "The engine's control socket, or ours where we bind: there the engine is asked to send again what was lost on " +
+        'the wire, and told what is settled. Left out for an engine that can do neither; then a hole stops the stream.',
+    },
+    'a ZeroMQ endpoint, tcp://host:port or ipc://path',
+    text(zmqEndpointPattern),
+  ),
   bind: setting(
     {
       variable: 'SETTLED_INGEST_BIND',
-      description: 'Whether we bind the endpoint and the engine connects to us.',
+      description: 'Whether we bind the endpoints and the engine connects to us.',
     },
     'true or false',
     flag,

@@ -5,28 +5,29 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rowOf } from '../domain/chunk.ts';
-import { eventId, type SettlementEvent } from '../domain/event.ts';
+import { describeEvent, eventId, type SettlementEvent } from '../domain/event.ts';
 import { legsOf, touchesOf, type Touch } from '../domain/legs.ts';
 import { partitionOfEvent } from '../domain/partition.ts';
 import { readLease } from '../ledger/leases.ts';
 import { writeRejected } from '../ledger/rejected.ts';
 import { CassandraStorage } from '../ledger/storage.ts';
 import { readLine, writeLines } from '../ledger/stream-log.ts';
-import { writeStopped, writeWatermark } from '../ledger/streams.ts';
+import { readWatermark, writeStopped, writeWatermark } from '../ledger/streams.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import { PARTITION_LIMITS } from '../workflows/contract.ts';
-import { ClassicAdapter } from './classic.ts';
+import { ClassicAdapter, type ClassicAdmission } from './classic.ts';
 import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
 import type { LeaseEnding } from './lease.ts';
 import { isLeaseEnd, leaseEnded } from './lease-end.ts';
 import { LineWriter } from './line-writer.ts';
-import { NumberedSequence } from './numbered.ts';
+import { NumberedSequence, type Admission } from './numbered.ts';
 import { openIngestStream, type Opening } from './opening.ts';
 import type { IngestOptions } from './options.ts';
 import type { IngestEnding, IngestProgress } from './progress.ts';
 import { Receiver, type ConnectionChange } from './receiver.ts';
+import { Recovery } from './recovery.ts';
 import { Rejects } from './rejects.ts';
 import { repeat } from './repeat.ts';
 import { StreamStopped } from './stop.ts';
@@ -51,6 +52,7 @@ export class Ingest {
   readonly #intake: Intake<Routed>;
   readonly #dispatch: Dispatch;
   readonly #watermark: Watermark;
+  readonly #recovery: Recovery;
   /** Balances touched by each event in flight. */
   readonly #touches = new Map<bigint, readonly Touch[]>();
   #messages = 0;
@@ -58,6 +60,7 @@ export class Ingest {
   #duplicates = 0;
   #unknownFields = 0;
   #closing = false;
+  #isReading = false;
   #settledAtMs = 0;
   #stopped: StreamStopped | undefined;
 
@@ -73,7 +76,26 @@ export class Ingest {
     this.#opening = opening;
     this.#receiver = receiver;
     this.#sequence = sequenceOf(options, storage, opening);
-    this.#watermark = new Watermark(watermark, (reached) => writeWatermark(cassandra, stream, reached));
+    this.#watermark = new Watermark(watermark, async (reached) => {
+      await writeWatermark(cassandra, stream, reached);
+      // Only now: what is acknowledged is persisted (I7).
+      this.#recovery.settled(reached);
+    });
+    this.#recovery = new Recovery({
+      ...options,
+      lease,
+      limits: options.resumption,
+      control:
+        options.controlEndpoint === undefined ? undefined : { ...options, endpoint: options.controlEndpoint },
+      received: () => this.#sequence.received,
+      persisted: () => this.#watermark.persisted,
+      isReading: () => this.#isReading,
+      readLease: () => readLease(cassandra, stream),
+      readWatermark: () => readWatermark(cassandra, stream),
+      stop: (stopped) => {
+        this.#stop(stopped);
+      },
+    });
     this.#rejects = new Rejects({
       stream,
       lease,
@@ -124,15 +146,31 @@ export class Ingest {
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
     const lease = options.lease.number;
     const opening = await openIngestStream({ ...options, lease, storage, unfinishedMsMax });
+    // Connections may be made before there is anybody to be told.
+    const early: boolean[] = [];
+    let changed = (isReady: boolean): void => void early.push(isReady);
     const receiver = await Receiver.open({
       endpoint: options.endpoint,
       bind: options.bind,
       highWaterMark: options.receiveHighWaterMark,
       onConnection: (change, address) => {
         logConnection(options, change, address);
+        if (change === 'ready' || change === 'closed') changed(change === 'ready');
       },
     });
-    return new Ingest(options, storage, opening, receiver);
+    const ingest = new Ingest(options, storage, opening, receiver);
+    changed = (isReady) => {
+      ingest.#recovery.dataChanged(isReady);
+    };
+    try {
+      await ingest.#recovery.open();
+      for (const isReady of early) changed(isReady);
+    } catch (error) {
+      ingest.#recovery.close();
+      receiver.close();
+      throw error;
+    }
+    return ingest;
   }
 
   /** Where the socket is bound or connected to. */
@@ -153,6 +191,7 @@ export class Ingest {
       duplicates: this.#duplicates,
       rejected: this.#rejects.counts,
       unknownFields: this.#unknownFields,
+      ...this.#recovery.counts,
       inFlight: this.#inFlight,
       watermark: this.#watermark.persisted.toString(),
       halted: this.#dispatch.halted,
@@ -166,6 +205,7 @@ export class Ingest {
   /** Ends the reading; {@link run} returns when what is in flight is settled, or its time is over. */
   close(): void {
     this.#closing = true;
+    this.#recovery.stopAsking();
     this.#receiver.close();
     this.#watermark.wake();
   }
@@ -178,7 +218,9 @@ export class Ingest {
     });
     try {
       while (!this.#closing) {
+        this.#isReading = true;
         const frames = await this.#receiver.receive();
+        this.#isReading = false;
         if (!frames) break;
         this.#messages += 1;
         if (!this.#options.lease.isHeld()) throw this.#leaseEnded({ kind: 'expired', problem: undefined });
@@ -198,6 +240,7 @@ export class Ingest {
 
   async #take(frames: readonly Buffer[]): Promise<void> {
     const { dialect } = this.#options;
+    this.#followOther();
     const receivedAtMs = Date.now();
     const place = { frames, receivedAtMs, arrival: this.#messages, afterSequence: this.#sequence.received };
     const decoded = decodeMessage(frames, dialect, {
@@ -206,16 +249,29 @@ export class Ingest {
     });
     if (decoded.kind === 'rejected') {
       const { reason, faults, sequence } = decoded;
+      if (sequence !== undefined) this.#recovery.seen(sequence);
+      if (sequence !== undefined && this.#recovery.holdsBack(sequence)) return;
+      if (sequence !== undefined && this.#recovery.canAsk && sequence > this.#sequence.received + 1n) {
+        // It is kept when it comes in its place: here something before it is missing.
+        this.#recovery.ahead(this.#sequence.received + 1n, sequence, `the message with sequence ${sequence}`);
+        return;
+      }
       await this.#rejects.keep({ ...place, reason, faults, sequence });
       return;
     }
     this.#unknownFields += decoded.unknownFields.length;
     const { event, digest } = decoded;
-    const admission = await this.#repeat('checking a message again', () =>
+    this.#recovery.seen(event.sequence);
+    if (this.#recovery.holdsBack(event.sequence)) return;
+    const admission = await this.#repeat<Admission | ClassicAdmission>('checking a message again', () =>
       this.#sequence.admit(event, digest),
     );
     if (admission.kind === 'next') this.#accept(admission.event, digest);
-    else if (admission.kind === 'duplicate') this.#duplicates += 1;
+    else if (admission.kind === 'duplicate') {
+      this.#duplicates += 1;
+      this.#recovery.duplicate(event.sequence);
+    } else if (admission.kind === 'ahead')
+      this.#recovery.ahead(admission.expected, event.sequence, describeEvent(event));
     else {
       const fault = `phantom-lock: amount above available ${admission.available}: the engine announced a lock that it refused`;
       await this.#rejects.keep({ ...place, reason: 'phantom-lock', faults: [fault] });
@@ -226,6 +282,7 @@ export class Ingest {
     const touches = touchesOf(legsOf(event));
     const predecessors = this.#followed.accept(event, touches);
     this.#sequence.accepted(event, digest);
+    this.#recovery.accepted();
     this.#touches.set(event.sequence, touches);
     this.#accepted += 1;
     this.#intake.add(
@@ -239,6 +296,14 @@ export class Ingest {
         },
       },
     );
+  }
+
+  /** Goes on after a watermark that another ingest has moved, where the engine has nothing from before it any more. */
+  #followOther(): void {
+    const watermark = this.#recovery.takeMove();
+    if (watermark === undefined || !(this.#sequence instanceof NumberedSequence)) return;
+    this.#sequence.continueAfter(watermark);
+    this.#watermark.continueAfter(watermark);
   }
 
   #settled(sequences: readonly bigint[]): void {
@@ -293,6 +358,7 @@ export class Ingest {
     this.#intake.close();
     this.#dispatch.close();
     this.#watermark.close();
+    this.#recovery.close();
   }
 
   async #end(): Promise<IngestEnding> {
@@ -341,11 +407,12 @@ function sequenceOf(
 }
 
 function logConnection({ log, bind }: IngestOptions, change: ConnectionChange, address: string): void {
+  if (change === 'ready') return;
   if (change === 'opened') log.info({ address }, 'connection opened');
   else if (change === 'refused')
     log.error(
       { address },
-      'connection refused by the transport: a frame above 1 MiB came, or no ZeroMQ; what the engine had sent after it is lost',
+      'connection refused by the transport: a frame above 1 MiB came, or no ZeroMQ; what the engine had sent after it is lost, and is asked for again where it has a control socket',
     );
   else
     log.warn(

@@ -1,7 +1,7 @@
 /**
  * The sequence check of a numbered stream (I6): every event has the number after the last, or has been received before
- * and says the same. A hole stops the stream, and so does other content under an old number; nothing is dropped for its
- * number alone.
+ * and says the same. Other content under an old number stops the stream; nothing is dropped for its number alone. What follows
+ * a hole is told apart, and is nobody's until the hole is filled: recovery.ts asks for it, or ends the stream.
  */
 import { describeEvent, type SettlementEvent } from '../domain/event.ts';
 import type { StreamLine } from '../ledger/stream-log.ts';
@@ -9,7 +9,10 @@ import { StreamStopped } from './stop.ts';
 
 /** What the sequence check says of an event. */
 export type Admission =
-  { readonly kind: 'next'; readonly event: SettlementEvent } | { readonly kind: 'duplicate' };
+  | { readonly kind: 'next'; readonly event: SettlementEvent }
+  | { readonly kind: 'duplicate' }
+  /** Events before it are missing. Nothing of it is noted: it is sent again with them, in its place. */
+  | { readonly kind: 'ahead'; readonly expected: bigint };
 
 /** What the check needs to know of the stream log. */
 export interface NumberedOptions {
@@ -42,11 +45,11 @@ export class NumberedSequence {
   /**
    * Checks the next event.
    *
-   * @throws {@link StreamStopped} `hole` or `other-content`
+   * @throws {@link StreamStopped} `other-content`
    */
   async admit(event: SettlementEvent, digest: Buffer): Promise<Admission> {
     const expected = this.#received + 1n;
-    if (event.sequence > expected) throw hole(event, expected);
+    if (event.sequence > expected) return { kind: 'ahead', expected };
     if (event.sequence < expected) {
       const before =
         this.#recent.get(event.sequence) ?? (await this.#options.readLine(event.sequence))?.digest;
@@ -58,27 +61,17 @@ export class NumberedSequence {
     return { kind: 'next', event };
   }
 
+  /** Goes on after a watermark that another ingest has moved: all up to it is settled, and has its line. */
+  continueAfter(watermark: bigint): void {
+    if (watermark > this.#received) this.#received = watermark;
+  }
+
   /** Notes that an admitted event was accepted. */
   accepted(event: SettlementEvent, digest: Buffer): void {
     this.#received = event.sequence;
     this.#recent.set(event.sequence, digest);
     if (this.#recent.size > RECENT_MAX) this.#recent.delete(event.sequence - BigInt(RECENT_MAX));
   }
-}
-
-function hole(event: SettlementEvent, expected: bigint): StreamStopped {
-  const last = event.sequence - 1n;
-  const missing = expected === last ? `sequence ${expected} is` : `sequences ${expected} to ${last} are`;
-  return new StreamStopped({
-    reason: 'hole',
-    sequence: expected.toString(),
-    event: describeEvent(event),
-    expected: expected.toString(),
-    stated: event.sequence.toString(),
-    message:
-      `${missing} missing before ${describeEvent(event)}. Let the engine send the stream again from sequence ` +
-      `${expected}, then start the ingest again; everything before it is settled`,
-  });
 }
 
 function otherContent(event: SettlementEvent, before: Buffer | undefined): StreamStopped {

@@ -7,6 +7,7 @@ import type { Dialect } from '../wire/message.ts';
 import type { PartitionLimits } from '../workflows/contract.ts';
 import type { HeldLease } from './lease.ts';
 import type { ChunkBounds } from './partition-lane.ts';
+import type { ResumptionLimits } from './resumption.ts';
 
 /** Connections, the stream, and bounds. */
 export interface IngestOptions {
@@ -18,6 +19,10 @@ export interface IngestOptions {
   readonly partitions: number;
   readonly endpoint: string;
   readonly bind: boolean;
+  /** The engine's control socket, opened like the other; undefined for an engine that can't send again. */
+  readonly controlEndpoint?: string | undefined;
+  /** @default RESUMPTION_LIMITS */
+  readonly resumption?: ResumptionLimits;
   readonly taskQueue: string;
   /** By which it may feed the stream; whoever took it releases it when the ingest has ended. */
   readonly lease: HeldLease;

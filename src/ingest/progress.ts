@@ -12,6 +12,10 @@ export interface IngestProgress {
   readonly rejected: Readonly<Record<string, number>>;
   /** Fields that no message should have. */
   readonly unknownFields: number;
+  /** How often the engine was asked to send again. */
+  readonly resumes: number;
+  /** Messages that came behind a hole: they come again after what is missing. */
+  readonly dropped: number;
   readonly inFlight: number;
   readonly watermark: string;
   /** Partitions that wait for a person. */

@@ -1,34 +1,25 @@
 /**
  * The socket: a ZeroMQ PULL with a bound on message size and a small buffer, so that PUSH/PULL carries the pressure
- * back to the engine when it is not read (I7). Dead peers are found by TCP keepalive, not by ZeroMQ's heartbeats: a
- * socket that holds pressure back does not answer those, is cut off, and drops what is queued (measured). A connection
- * that the transport ended for what came over it, a frame above its limit, is opened again: ZeroMQ itself gives it up.
+ * back to the engine when it is not read (I7). A connection that the transport ended for what came over it, a frame above
+ * its limit, is opened again: ZeroMQ itself gives it up.
  */
 import { Pull } from 'zeromq';
 import { TRANSPORT_BYTES_MAX } from '../wire/message.ts';
+import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
 
 /**
- * What happened to a connection. `refused`: the transport ended it, since what came was above its limit or no ZeroMQ;
+ * What happened to a connection. `ready`: both sides speak ZeroMQ, and messages can come. `refused`: the transport ended it, since what came was above its limit or no ZeroMQ;
  * that is known where we connect. Where we bind, the same shows as `closed`.
  */
-export type ConnectionChange = 'opened' | 'closed' | 'refused';
+export type ConnectionChange = 'opened' | 'ready' | 'closed' | 'refused';
 
 /** How to open the socket. */
-export interface ReceiverOptions {
-  readonly endpoint: string;
-  /** True: we bind and the engine connects. */
-  readonly bind: boolean;
+export interface ReceiverOptions extends IngestSocketOptions {
   /** Messages that the transport may buffer. */
   readonly highWaterMark: number;
   /** Told what happens to connections, with the peer's address. */
   readonly onConnection?: (change: ConnectionChange, address: string) => void;
 }
-
-const KEEPALIVE_IDLE_S = 10;
-const KEEPALIVE_INTERVAL_S = 5;
-const KEEPALIVE_PROBES = 3;
-/** A connection that ZeroMQ itself does not announce to open again within this time was given up by it. */
-const GIVEN_UP_MS = 500;
 
 /** One open PULL socket. */
 export class Receiver {
@@ -37,7 +28,7 @@ export class Receiver {
   #receiving = false;
   #closed = false;
   #reconnectDue = false;
-  #givenUp: NodeJS.Timeout | undefined;
+  #endWatching: () => void = () => undefined;
 
   private constructor(socket: Pull, options: ReceiverOptions) {
     this.#socket = socket;
@@ -54,24 +45,15 @@ export class Receiver {
     const socket = new Pull({
       receiveHighWaterMark: options.highWaterMark,
       maxMessageSize: TRANSPORT_BYTES_MAX,
-      tcpKeepalive: 1,
-      tcpKeepaliveIdle: KEEPALIVE_IDLE_S,
-      tcpKeepaliveInterval: KEEPALIVE_INTERVAL_S,
-      tcpKeepaliveCount: KEEPALIVE_PROBES,
-      reconnectInterval: 100,
-      reconnectMaxInterval: 2_000,
+      ...CONNECTION,
       linger: 0,
     });
     const receiver = new Receiver(socket, options);
     try {
-      if (options.bind) await socket.bind(options.endpoint);
-      else socket.connect(options.endpoint);
+      await openSocket(socket, options);
     } catch (error) {
       receiver.close();
-      throw new Error(
-        `cannot ${options.bind ? 'bind' : 'connect to'} ${options.endpoint}: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
+      throw error;
     }
     return receiver;
   }
@@ -100,7 +82,7 @@ export class Receiver {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#givenUp);
+    this.#endWatching();
     this.#socket.close();
   }
 
@@ -131,29 +113,15 @@ export class Receiver {
     const { bind, onConnection } = this.#options;
     for (const event of ['accept', 'connect'] as const)
       events.on(event, ({ address }) => onConnection?.('opened', address));
-    events.on('disconnect', ({ address }) => {
-      onConnection?.('closed', address);
-      if (!bind) this.#expectRetry(address);
-    });
+    events.on('handshake', ({ address }) => onConnection?.('ready', address));
+    events.on('disconnect', ({ address }) => onConnection?.('closed', address));
     if (bind) return;
-    for (const event of ['handshake:error:protocol', 'handshake:error:other'] as const)
-      events.on(event, ({ address }) => {
-        this.#expectRetry(address);
-      });
-    for (const event of ['connect:retry', 'connect:delay', 'connect'] as const)
-      events.on(event, () => {
-        clearTimeout(this.#givenUp);
-      });
-  }
-
-  #expectRetry(address: string): void {
-    clearTimeout(this.#givenUp);
-    this.#givenUp = setTimeout(() => {
+    this.#endWatching = watchGivenUp(this.#socket, (address) => {
       if (this.#closed) return;
-      this.#options.onConnection?.('refused', address);
+      onConnection?.('refused', address);
       // A receive that still waits by now has found the buffer empty.
       if (this.#receiving) this.#reconnect();
       else this.#reconnectDue = true;
-    }, GIVEN_UP_MS);
+    });
   }
 }

@@ -5,7 +5,7 @@
 
 /** Reasons of a stop. */
 export type StopReason =
-  /** Sequences are missing, and an engine that sends again is not yet supported. */
+  /** Sequences are missing, and the engine cannot send them, or does not. */
   | 'hole'
   /** A message whose sequence can be read is no valid event. */
   | 'rejected'

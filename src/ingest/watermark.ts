@@ -31,6 +31,16 @@ export class Watermark {
     return this.#persisted;
   }
 
+  /** Goes on after a higher watermark that was read back from the database: another ingest has persisted it. */
+  continueAfter(watermark: bigint): void {
+    if (watermark <= this.#persisted) return;
+    this.#persisted = watermark;
+    if (watermark > this.#contiguous) this.#contiguous = watermark;
+    for (const sequence of this.#settled) if (sequence <= this.#contiguous) this.#settled.delete(sequence);
+    while (this.#settled.delete(this.#contiguous + 1n)) this.#contiguous += 1n;
+    this.wake();
+  }
+
   /** Notes that an event is settled. */
   settled(sequence: bigint): void {
     if (sequence <= this.#contiguous) return;

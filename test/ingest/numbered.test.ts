@@ -93,15 +93,23 @@ describe('a numbered sequence', () => {
     expect(stop.message).toContain('log is damaged');
   });
 
-  test('stops at a hole and names the first missing sequence and the last', async () => {
+  test('tells what follows a hole apart, notes nothing of it, and goes on when the hole is filled', async () => {
     const { take, admit, sequence } = sequenceFrom();
     await take(ledger(1));
-    const stop = await stopOf(() => admit(ledger(5)));
-    expect(stop).toMatchObject({ reason: 'hole', sequence: '2', expected: '2', stated: '5' });
-    expect(stop.message).toContain('sequences 2 to 4 are missing');
-    const one = await stopOf(() => admit(ledger(3)));
-    expect(one.message).toContain('sequence 2 is missing');
+    expect(await admit(ledger(5))).toEqual({ kind: 'ahead', expected: 2n });
+    expect(await admit(ledger(3))).toEqual({ kind: 'ahead', expected: 2n });
     expect(sequence.received).toBe(1n);
+    expect(await take(ledger(2))).toBe('next');
+    expect(await take(ledger(3))).toBe('next');
+  });
+
+  test('goes on after a watermark that another ingest has moved, and never back', async () => {
+    const { sequence, take } = sequenceFrom({ watermark: 5n, log: [ledger(7)] });
+    sequence.continueAfter(8n);
+    expect(await take(ledger(7))).toBe('duplicate');
+    expect(await take(ledger(9))).toBe('next');
+    sequence.continueAfter(8n);
+    expect(sequence.received).toBe(9n);
   });
 
   test('remembers a bounded number of digests and asks the log about older ones', async () => {

@@ -27,6 +27,7 @@ import { readRejected, type RejectedMessage } from '../../src/ledger/rejected.ts
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import { readStream, type StreamRecord } from '../../src/ledger/streams.ts';
 import type { Logger } from '../../src/logging/index.ts';
+import { Publisher, type PublisherNotice, type PublisherOptions } from '../../src/publisher/index.ts';
 import { PushPublisher, type Frames, type PushPublisherOptions } from '../../src/publisher/push.ts';
 import { Settler } from '../../src/settlement/settler.ts';
 import type { SettlerPort } from '../../src/settlement/settle-request.ts';
@@ -123,7 +124,7 @@ export class Rig {
   readonly temporal: Client;
   readonly taskQueue = `t-${randomUUID().slice(0, 13)}`;
   readonly #native: NativeConnection;
-  readonly #publishers: PushPublisher[] = [];
+  readonly #publishers: { close(): Promise<unknown> }[] = [];
   readonly #ingests: RunningIngest[] = [];
   #streams: string[] = [];
   #worker: Worker | undefined;
@@ -218,6 +219,27 @@ export class Rig {
   async stolenLease(stream: string): Promise<HeldLease> {
     const number = await takeLease(this.database.client, stream, 'thief');
     return { number, isHeld: () => true, ended: new Promise(() => undefined) };
+  }
+
+  /** An engine with an outbox, on free ports. Pushes what it tells onto `notices`. */
+  async publisher(
+    options: Pick<PublisherOptions, 'stream' | 'outbox'> & Partial<PublisherOptions>,
+    notices: PublisherNotice[] = [],
+  ): Promise<Publisher> {
+    const publisher = await Publisher.open({
+      endpoint: 'tcp://127.0.0.1:0',
+      controlEndpoint: 'tcp://127.0.0.1:0',
+      onNotice: (notice) => notices.push(notice),
+      ...options,
+    });
+    this.#publishers.push(publisher);
+    return publisher;
+  }
+
+  /** Something that is to be closed after the test. */
+  owns<T extends { close(): Promise<unknown> }>(closable: T): T {
+    this.#publishers.push(closable);
+    return closable;
   }
 
   /** Opens an ingest and lets it run. */

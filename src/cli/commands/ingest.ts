@@ -30,6 +30,7 @@ const PROGRESS_INTERVAL_MS = 200;
 interface Flags {
   readonly stream?: string;
   readonly endpoint?: string;
+  readonly control?: string;
   readonly bind?: boolean;
   readonly classic?: boolean;
   readonly afterStop?: boolean;
@@ -40,7 +41,11 @@ interface Flags {
 async function run(flags: Flags): Promise<void> {
   const overrides: ConfigOverrides = {
     stream: { name: flags.stream, kind: flags.classic ? 'classic' : undefined },
-    ingest: { endpoint: flags.endpoint, bind: flags.bind ? 'true' : undefined },
+    ingest: {
+      endpoint: flags.endpoint,
+      controlEndpoint: flags.control,
+      bind: flags.bind ? 'true' : undefined,
+    },
   };
   const config = loadConfig(process.env, overrides);
   const log = createLogger(config.log, { part: 'ingest', stream: config.stream.name });
@@ -139,6 +144,7 @@ async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<Ing
     dialect: stream.kind,
     partitions: stream.partitions,
     endpoint: config.ingest.endpoint,
+    controlEndpoint: config.ingest.controlEndpoint,
     bind: config.ingest.bind,
     taskQueue: config.temporal.taskQueue,
     lease,
@@ -199,7 +205,11 @@ export function register(program: Command): void {
     )
     .option('--stream <name>', 'the name of the stream (SETTLED_STREAM)')
     .option('--endpoint <tcp://host:port>', "the engine's PUSH socket (SETTLED_INGEST_ENDPOINT)")
-    .option('--bind', 'bind the endpoint instead of connecting to it (SETTLED_INGEST_BIND)')
+    .option(
+      '--control <tcp://host:port>',
+      "the engine's control socket, where it is asked to send again (SETTLED_INGEST_CONTROL_ENDPOINT)",
+    )
+    .option('--bind', 'bind the endpoints instead of connecting to them (SETTLED_INGEST_BIND)')
     .option('--classic', 'the engine numbers trades only and cannot send again (SETTLED_STREAM_KIND=classic)')
     .option('--after-stop', 'go on with a classic stream that stopped, although something is missing in it')
     .option('--no-standby', 'fail at once where another ingest has the stream, and end where its lease ends')

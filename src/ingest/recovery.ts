@@ -1,0 +1,252 @@
+/**
+ * How an ingest gets back what was lost on the wire: it asks the engine on the control socket (control.ts) when the rules
+ * (resumption.ts) say so, reads the watermark again before it believes that something is gone for good, and says what it
+ * waits for. Without a control socket nobody can be asked, and a hole ends the stream by name.
+ */
+import type { Logger } from '../logging/index.ts';
+import { Control } from './control.ts';
+import { leaseEnded } from './lease-end.ts';
+import { hole, Resumption, RESUMPTION_LIMITS, unavailable, type ResumptionLimits } from './resumption.ts';
+import { Silence } from './silence.ts';
+import type { IngestSocketOptions } from './sockets.ts';
+import type { StreamStopped } from './stop.ts';
+
+const TICK_MS = 250;
+/** Both sockets of an engine come up at about the same time: one request is enough. */
+const CONNECTED_PAUSE_MS = 50;
+
+/** What recovery needs of the ingest. */
+export interface RecoveryOptions {
+  readonly stream: string;
+  readonly lease: bigint;
+  readonly log: Logger;
+  /** The data socket's address, for people. */
+  readonly endpoint: string;
+  readonly bind: boolean;
+  /** The control socket; undefined where the engine has none. */
+  readonly control: IngestSocketOptions | undefined;
+  readonly limits?: ResumptionLimits | undefined;
+  /** The last sequence received without a hole. */
+  received(): bigint;
+  /** The watermark as this ingest has persisted it. */
+  persisted(): bigint;
+  /** False while the socket is not read, since enough is in flight: nothing can come then. */
+  isReading(): boolean;
+  /** The newest lease, and the watermark, as the database has them now. */
+  readLease(): Promise<bigint>;
+  readWatermark(): Promise<bigint>;
+  /** Ends the stream. */
+  stop(stopped: StreamStopped): void;
+}
+
+/** Watches over one stream's way in. */
+export class Recovery {
+  readonly #options: RecoveryOptions;
+  readonly #resumption: Resumption | undefined;
+  readonly #dataSilence: Silence;
+  readonly #controlSilence: Silence;
+  readonly #owedSilence: Silence;
+  #control: Control | undefined;
+  #ticking: NodeJS.Timeout | undefined;
+  #connectedTimer: NodeJS.Timeout | undefined;
+  #dataConnections = 0;
+  #lookingUp = false;
+  #moveTo: bigint | undefined;
+  #closed = false;
+
+  constructor(options: RecoveryOptions) {
+    const { log, endpoint, bind, control } = options;
+    this.#options = options;
+    this.#dataSilence = new Silence((ms) => {
+      log.warn({ endpoint, seconds: Math.round(ms / 1000) }, nobodyAt(endpoint, bind));
+    });
+    this.#controlSilence = new Silence((ms) => {
+      log.warn({ endpoint: control?.endpoint, seconds: Math.round(ms / 1000) }, noControl(control));
+    });
+    this.#owedSilence = new Silence((ms) => {
+      log.warn(
+        { from: `${options.received()}`, seconds: Math.round(ms / 1000) },
+        'the engine is connected and does not send what it was asked for: is its outbox the one of this stream, and its control socket beside the right PUSH socket?',
+      );
+    });
+    if (control)
+      this.#resumption = new Resumption({
+        log,
+        limits: options.limits ?? RESUMPTION_LIMITS,
+        received: () => this.#moveTo ?? options.received(),
+        ask: (from) => this.#control?.resume(from),
+        nowMs: () => performance.now(),
+      });
+  }
+
+  /** Opens the control socket, where there is one, and begins to watch. */
+  async open(): Promise<void> {
+    const { control, stream, lease, log } = this.#options;
+    this.#dataSilence.begin();
+    this.#ticking = setInterval(() => {
+      this.#tick();
+    }, TICK_MS).unref();
+    if (!control) return;
+    this.#controlSilence.begin();
+    this.#control = await Control.open({
+      ...control,
+      stream,
+      lease,
+      onConnection: (isConnected) => {
+        this.#controlChanged(isConnected);
+      },
+      onUnavailable: (oldest) => {
+        void this.#unavailable(oldest);
+      },
+      onFault: (problem) => {
+        log.warn({ problem }, 'on the control socket came what is no answer');
+      },
+    });
+  }
+
+  /** True if the engine can be asked to send again. */
+  get canAsk(): boolean {
+    return this.#resumption !== undefined;
+  }
+
+  /** How often the engine was asked, and what was dropped since it comes again. */
+  get counts(): { readonly resumes: number; readonly dropped: number } {
+    return { resumes: this.#resumption?.asked ?? 0, dropped: this.#resumption?.dropped ?? 0 };
+  }
+
+  /** The data socket got a connection, or lost one. */
+  dataChanged(isReady: boolean): void {
+    this.#dataConnections = Math.max(this.#dataConnections + (isReady ? 1 : -1), 0);
+    if (this.#dataConnections === 0) this.#dataSilence.begin();
+    else this.#dataSilence.end();
+    if (!isReady) return;
+    this.#resumption?.uncertain();
+    this.#askSoon();
+  }
+
+  /** A message with this number has come. */
+  seen(sequence: bigint): void {
+    this.#resumption?.seen(sequence);
+  }
+
+  /** True if a message is not to be looked at: the engine has yet to show that it goes on with this stream (I1b). */
+  holdsBack(sequence: bigint): boolean {
+    return this.#resumption?.holdsBack(sequence) ?? false;
+  }
+
+  /** A message is the same as what was received under its number before. */
+  duplicate(sequence: bigint): void {
+    if (sequence === this.#options.received()) this.#resumption?.compared();
+  }
+
+  /** The next event was accepted. */
+  accepted(): void {
+    this.#resumption?.accepted();
+  }
+
+  /**
+   * A message came behind a hole. It is dropped, since it is sent again after what is missing.
+   *
+   * @throws {@link StreamStopped} `hole` if nobody can be asked, or asking did not help
+   */
+  ahead(expected: bigint, stated: bigint, event: string): void {
+    if (!this.#resumption) throw hole(expected, stated, event);
+    this.#resumption.ahead(expected, stated, event);
+  }
+
+  /** The watermark was persisted. */
+  settled(watermark: bigint): void {
+    this.#control?.settled(watermark);
+  }
+
+  /** A watermark to go on after, that another ingest has moved; given once. */
+  takeMove(): bigint | undefined {
+    const moveTo = this.#moveTo;
+    this.#moveTo = undefined;
+    return moveTo;
+  }
+
+  /** Asks no more. */
+  stopAsking(): void {
+    clearInterval(this.#ticking);
+    clearTimeout(this.#connectedTimer);
+    this.#ticking = undefined;
+    this.#closed = true;
+  }
+
+  /** Closes the control socket; what is settled is still told. */
+  close(): void {
+    this.stopAsking();
+    this.#control?.close();
+  }
+
+  #controlChanged(isConnected: boolean): void {
+    const { log, control } = this.#options;
+    if (!isConnected) {
+      log.warn({ endpoint: control?.endpoint }, 'control connection closed');
+      this.#controlSilence.begin();
+      return;
+    }
+    log.info({ endpoint: control?.endpoint }, 'control connection opened');
+    this.#controlSilence.end();
+    this.#control?.settled(this.#options.persisted());
+    this.#askSoon();
+  }
+
+  #askSoon(): void {
+    if (this.#closed || this.#connectedTimer || !this.#control?.isConnected) return;
+    this.#connectedTimer = setTimeout(() => {
+      this.#connectedTimer = undefined;
+      this.#resumption?.connected();
+    }, CONNECTED_PAUSE_MS);
+  }
+
+  #tick(): void {
+    this.#dataSilence.tick();
+    this.#controlSilence.tick();
+    if (!this.#control?.isConnected || this.#dataConnections === 0 || !this.#options.isReading()) {
+      this.#owedSilence.end();
+      return;
+    }
+    if (this.#resumption?.tick()) this.#owedSilence.begin();
+    else this.#owedSilence.end();
+    this.#owedSilence.tick();
+  }
+
+  /** Before something is called lost, the database is asked whether another ingest has settled it meanwhile. */
+  async #unavailable(oldest: bigint): Promise<void> {
+    const { lease, log } = this.#options;
+    const received = (): bigint => this.#options.received();
+    const from = this.#moveTo ?? received();
+    // An answer to a question that is over.
+    if (this.#lookingUp || this.#closed || oldest <= from) return;
+    this.#lookingUp = true;
+    try {
+      const newest = await this.#options.readLease();
+      const watermark = await this.#options.readWatermark();
+      if (newest !== lease) this.#options.stop(leaseEnded({ kind: 'lost' }, lease, from));
+      else if (watermark > received()) {
+        log.warn({ from: `${from}`, watermark: `${watermark}` }, 'another ingest has moved the watermark');
+        this.#moveTo = watermark;
+        this.#resumption?.connected();
+      } else if (oldest > received()) this.#options.stop(unavailable(from, received(), oldest));
+    } catch (error) {
+      // The engine is asked again, and answers again.
+      log.warn({ problem: String(error) }, 'the watermark could not be read again');
+    } finally {
+      this.#lookingUp = false;
+    }
+  }
+}
+
+function nobodyAt(endpoint: string, bind: boolean): string {
+  return bind
+    ? `no engine has connected to ${endpoint}: is it running, and does it connect its PUSH socket to this address?`
+    : `no engine answers at ${endpoint}: is it running, with its PUSH socket bound there? The address is SETTLED_INGEST_ENDPOINT, or --endpoint`;
+}
+
+function noControl(control: IngestSocketOptions | undefined): string {
+  return control?.bind
+    ? `no engine has connected its control socket to ${control.endpoint}: what is lost on the wire can't be asked for`
+    : `no engine answers at the control address ${control?.endpoint}: what is lost on the wire can't be asked for. It is SETTLED_INGEST_CONTROL_ENDPOINT, or --control; leave it out for an engine that has none. Until then a stream that was begun before is not gone on with`;
+}
