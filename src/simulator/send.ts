@@ -14,7 +14,7 @@ const CATCH_UP_MS_MAX = 100;
 
 /** What a sending needs of a publisher; none is given where a stream is only written to a file. */
 export interface Sink {
-  publish(frames: Frames): Promise<void>;
+  publish(frames: Frames, sequence: bigint | undefined): Promise<unknown>;
 }
 
 export interface SendOptions {
@@ -50,7 +50,7 @@ export async function sendStream(
   const pace = options.ratePerSecond === undefined ? undefined : new Pace(options.ratePerSecond);
   for await (const message of stream) {
     if (pace !== undefined) await pace.next();
-    if (sink !== undefined) await sink.publish(message.frames);
+    if (sink !== undefined) await sink.publish(message.frames, message.sequence);
     sent.messages++;
     sent.bytes += message.frames[0].length + message.frames[1].length;
     sent.counts[message.kind] = (sent.counts[message.kind] ?? 0) + 1;

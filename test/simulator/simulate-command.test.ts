@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { Pull } from 'zeromq';
+import { Dealer, Pull } from 'zeromq';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { register } from '../../src/cli/commands/simulate.ts';
 import { encoded } from '../../src/simulator/outgoing.ts';
@@ -75,6 +75,38 @@ describe('settled simulate', () => {
     });
   });
 
+  it('keeps a stream in an outbox, says what nobody has settled, and goes on with it when it is asked again', async () => {
+    const outbox = join(folder, 'outbox');
+    const free = ['--endpoint', 'tcp://127.0.0.1:*', '--control', 'tcp://127.0.0.1:*', '--outbox', outbox];
+    expect(await simulate(...free, '--trades', '30', '--wait-seconds', '0.1')).toBe(1);
+    expect(stderr).toMatch(/0 of \d+ events are known to be settled.*no ingest is connected.*in the outbox/);
+    stderr = stdout = '';
+    process.exitCode = undefined;
+    const expected = [...encoded(events({ trades: 30 }))];
+    const done = simulate(...free, '--trades', '30', '--json');
+    const [endpoint, control] = await vi.waitFor(() => {
+      const found = /listening on (\S+)\ncontrol socket on (\S+)/.exec(stderr)!;
+      return [found[1]!, found[2]!];
+    });
+    const pull = new Pull({ linger: 0 });
+    pull.connect(endpoint);
+    for (const { frames } of expected) expect((await pull.receive()).map(String)).toEqual(frames.map(String));
+    const dealer = new Dealer({ linger: 0 });
+    dealer.connect(control);
+    await dealer.send(`{"type":"settled","stream":"main","upTo":${expected.length},"lease":1}`);
+    expect(await done).toBe(undefined);
+    pull.close();
+    dealer.close();
+    expect(JSON.parse(stdout)).toMatchObject({
+      delivered: true,
+      again: expected.length,
+      settledUpTo: `${expected.length}`,
+    });
+    // Another stream does not get into it.
+    expect(await simulate(...free, '--trades', '30', '--seed', '2')).toBe(1);
+    expect(stderr).toMatch(/holds another message under sequence 1 than this stream has/);
+  });
+
   it('sends a recording on verbatim', async () => {
     const copy = join(folder, 'copy.jsonl');
     expect(await simulate('--from', CLASSIC, '--no-send', '--stream-file', copy)).toBe(undefined);
@@ -83,13 +115,16 @@ describe('settled simulate', () => {
   });
 
   it.each([
-    [['--endpoint', 'tcp://127.0.0.1:0', '--wait-seconds', '0.1'], /no peer came to .* nothing was sent/],
+    [
+      ['--no-outbox', '--endpoint', 'tcp://127.0.0.1:0', '--wait-seconds', '0.1'],
+      /no peer came to .* nothing was sent/,
+    ],
     [['--from', CLASSIC, '--oracle-file', 'oracle.json', '--no-send'], /a recording has no oracle/],
     [['--from', CLASSIC, '--stream-file', CLASSIC, '--no-send'], /would overwrite/],
     [['--from', CLASSIC, '--first-sequence', '5', '--no-send'], /message 1 states no number/],
     [['--from', 'there-is-no-such-file', '--no-send'], /ENOENT.*there-is-no-such-file/],
     [['--users', '0', '--no-send'], /users 0 is not in 1/],
-    [['--endpoint', 'tcp://256.0.0.1:1'], /cannot bind tcp:\/\/256/],
+    [['--no-outbox', '--endpoint', 'tcp://256.0.0.1:1'], /cannot bind tcp:\/\/256/],
   ])('ends with exit code 1 and says why: %#', async (flags, reason) => {
     expect(await simulate(...flags)).toBe(1);
     expect(stderr).toMatch(reason);

@@ -117,6 +117,7 @@ async function freshPlace(stack: RunningStack, flags: Flags): Promise<Place> {
     SETTLED_HOME: stack.home,
     SETTLED_STREAM_KIND: flags.classic ? 'classic' : 'numbered',
     SETTLED_INGEST_BIND: 'false',
+    SETTLED_INGEST_CONTROL_ENDPOINT: '',
     ...(flags.from === undefined ? { SETTLED_INSTRUMENTS: '[]' } : {}),
   };
   const config = loadConfig(env);
@@ -170,6 +171,8 @@ async function job(
     folder: logs,
     stream: config.stream.name,
     classic: flags.classic === true,
+    // A recording is sent as it was recorded, whatever stands in it.
+    outbox: flags.from === undefined ? join(folder, 'outbox') : undefined,
     simulateArgs: simulateArgs(flags, oracle),
     signal,
     onProgress: (sent, { messages, watermark }) => {

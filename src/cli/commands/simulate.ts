@@ -1,12 +1,13 @@
 /**
  * `settled simulate`: stands in for a matching engine and sends its stream, or a recorded one, to whoever settles it. Data
- * goes to stdout, talk to stderr. It ends only when all was handed to the peer, or says by exit code 1 that it was not.
+ * goes to stdout, talk to stderr. A numbered stream goes through an outbox on disk, and the command ends when all of it is
+ * settled; a recording, or a stream without an outbox, is handed to the peer. Exit code 1 says that it was not.
  */
 
 import { open, type FileHandle } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { PublisherOpenError, PushPublisher } from '../../publisher/push.ts';
+import { ConfigError, loadConfig } from '../../config/index.ts';
 import { SCENARIOS, type Scenario, SimulationOptionsError } from '../../simulator/options.ts';
 import { writeOracle } from '../../simulator/oracle.ts';
 import {
@@ -19,6 +20,7 @@ import {
 import { RecordingError, recordingLine } from '../../simulator/recording.ts';
 import { sendStream, type SentCounts } from '../../simulator/send.ts';
 import { Simulation } from '../../simulator/simulation.ts';
+import { isWireError, OutboxWire, PushWire, type EngineWire } from '../engine-wire.ts';
 
 /** Stream files are written in pieces of about this size. */
 const FILE_PIECE_CHARACTERS = 256 * 1024;
@@ -26,6 +28,9 @@ const PROGRESS_INTERVAL_MS = 250;
 
 interface Flags {
   readonly endpoint: string;
+  readonly control: string;
+  readonly stream?: string;
+  readonly outbox?: string | false;
   readonly connect?: true;
   readonly scenario: Scenario;
   readonly seed: number;
@@ -49,14 +54,21 @@ export function register(program: Command): void {
   program
     .command('simulate')
     .description(
-      'stand in for a matching engine: send a simulated or recorded stream (exit codes: 0 all taken, 1 not)',
+      'stand in for a matching engine: send a simulated or recorded stream (exit codes: 0 all settled, or taken where there is no outbox; 1 not)',
     )
     .option(
       '--endpoint <tcp://host:port>',
       'where to bind (port 0 or *: a free one), or connect',
       'tcp://127.0.0.1:5557',
     )
-    .option('--connect', 'connect to the endpoint instead of binding it')
+    .option('--control <tcp://host:port>', 'the control socket beside it', 'tcp://127.0.0.1:5558')
+    .option('--connect', 'connect to the endpoints instead of binding them')
+    .option('--stream <name>', 'the name of the stream (SETTLED_STREAM)')
+    .option(
+      '--outbox <folder>',
+      'where a numbered stream is kept until it is settled; the same command goes on with it (default for a simulated stream: outbox/STREAM in SETTLED_HOME)',
+    )
+    .option('--no-outbox', 'send without an outbox: what is lost on the wire stays lost')
     .addOption(
       new Option('--scenario <name>', 'what to simulate').choices(SCENARIOS).default('three-traders'),
     )
@@ -78,7 +90,7 @@ export function register(program: Command): void {
     .option('--no-send', 'only write the files')
     .option(
       '--wait-seconds <n>',
-      'how long to wait for a peer, and at the end for it to take what is queued',
+      'how long to wait for a peer, and at the end for something to be taken, or settled',
       positive,
       60,
     )
@@ -109,11 +121,11 @@ async function simulate(flags: Flags): Promise<string | undefined> {
   const simulation = flags.from === undefined ? new Simulation(flags) : undefined;
   const file = flags.streamFile === undefined ? undefined : await open(flags.streamFile, 'w');
   try {
-    const publisher = flags.send ? await openPublisher(flags) : undefined;
+    const wire = flags.send ? await openWire(flags) : undefined;
     try {
-      return await run(flags, simulation, publisher, file);
+      return await run(flags, simulation, wire, file);
     } finally {
-      await publisher?.close();
+      await wire?.close();
     }
   } finally {
     await file?.close();
@@ -123,18 +135,17 @@ async function simulate(flags: Flags): Promise<string | undefined> {
 async function run(
   flags: Flags,
   simulation: Simulation | undefined,
-  publisher: PushPublisher | undefined,
+  wire: EngineWire | undefined,
   file: FileHandle | undefined,
 ): Promise<string | undefined> {
-  if (publisher !== undefined && !(await publisher.waitForPeer(flags.waitSeconds * 1000))) {
-    return `no peer came to ${publisher.endpoint} within ${flags.waitSeconds} s; nothing was sent`;
-  }
+  const notBegun = await wire?.begin(flags.waitSeconds * 1000);
+  if (notBegun !== undefined) return notBegun;
   const whole = simulation === undefined ? recorded(flags.from!) : encoded(simulation.events());
   const stream = flags.firstSequence === undefined ? whole : fromSequence(whole, flags.firstSequence);
   const startMs = performance.now();
   const lines = file === undefined ? undefined : new LineWriter(file);
   const progress = new Progress();
-  const sent = await sendStream(stream, publisher, {
+  const sent = await sendStream(stream, wire, {
     ...(flags.rate === undefined ? {} : { ratePerSecond: flags.rate }),
     onSent: (message, soFar) => {
       progress.show(soFar);
@@ -147,47 +158,64 @@ async function run(
   if (simulation !== undefined && flags.oracleFile !== undefined) {
     await writeOracle(flags.oracleFile, simulation.oracle());
   }
-  const ending = await publisher?.close();
-  report(flags, sent, elapsedMs, publisher, ending);
-  if (ending === undefined || ending === 'delivered') {
-    post({ type: 'sent', counts: sent.counts });
-    return undefined;
-  }
-  return ending === 'timed-out'
-    ? `the peer did not take all messages within ${flags.waitSeconds} s; those still queued were dropped`
-    : 'the peer was lost before it had taken all messages; those still queued were dropped';
+  await wire?.flush();
+  post({ type: 'sent', counts: sent.counts, lastSequence: sent.lastSequence?.toString() });
+  const failure = await wire?.finish(flags.waitSeconds * 1000);
+  report(flags, sent, elapsedMs, wire, failure);
+  return failure;
 }
 
-async function openPublisher(flags: Flags): Promise<PushPublisher> {
-  const publisher = await PushPublisher.open({
-    endpoint: flags.endpoint,
-    connect: flags.connect ?? false,
-    lingerMs: flags.waitSeconds * 1000,
-    onDisconnect: () =>
-      say('a peer was lost; messages that it had not taken are dropped, send again from its last number'),
-  });
-  say(`${flags.connect ? 'connecting to' : 'listening on'} ${publisher.endpoint}`);
-  post({ type: 'listening', endpoint: publisher.endpoint });
-  return publisher;
+/** A stream that is simulated whole goes through an outbox, any other where that is asked for. */
+function outboxFolder(flags: Flags): string | true | undefined {
+  if (typeof flags.outbox === 'string') return flags.outbox;
+  const isWhole = flags.from === undefined && flags.firstSequence === undefined;
+  return isWhole && flags.outbox !== false ? true : undefined;
+}
+
+async function openWire(flags: Flags): Promise<EngineWire> {
+  const { endpoint, control, connect = false } = flags;
+  const folder = outboxFolder(flags);
+  let wire: EngineWire;
+  if (folder === undefined)
+    wire = await PushWire.open({ endpoint, connect, lingerMs: flags.waitSeconds * 1000, say });
+  else {
+    const { stack, stream } = loadConfig(process.env, { stream: { name: flags.stream } });
+    const outbox = folder === true ? join(stack.home, 'outbox', stream.name) : resolve(folder);
+    const { firstSequence } = flags;
+    wire = await OutboxWire.open({
+      stream: stream.name,
+      outbox,
+      endpoint,
+      controlEndpoint: control,
+      connect,
+      say,
+      ...(firstSequence === undefined ? {} : { firstSequence }),
+    });
+  }
+  say(`${connect ? 'connecting to' : 'listening on'} ${wire.endpoint}`);
+  const controlEndpoint = wire.controlEndpoint;
+  if (controlEndpoint !== undefined) say(`control socket on ${controlEndpoint}`);
+  post({ type: 'listening', endpoint: wire.endpoint, controlEndpoint });
+  return wire;
 }
 
 function report(
   flags: Flags,
   sent: SentCounts,
   elapsedMs: number,
-  publisher: PushPublisher | undefined,
-  ending: string | undefined,
+  wire: EngineWire | undefined,
+  failure: string | undefined,
 ): void {
   const outcome = {
-    endpoint: publisher?.endpoint ?? null,
+    endpoint: wire?.endpoint ?? null,
     messages: sent.messages,
     counts: sent.counts,
     firstSequence: sent.firstSequence?.toString() ?? null,
     lastSequence: sent.lastSequence?.toString() ?? null,
     bytes: sent.bytes,
     elapsedMs: Math.round(elapsedMs),
-    delivered: ending === undefined ? null : ending === 'delivered',
-    peersLost: publisher?.peersLost ?? 0,
+    delivered: wire === undefined ? null : failure === undefined,
+    ...(wire === undefined ? { peersLost: 0 } : wire.outcome()),
     streamFile: flags.streamFile ?? null,
     oracleFile: flags.oracleFile ?? null,
   };
@@ -197,7 +225,7 @@ function report(
   }
   const kinds = Object.entries(sent.counts).map(([kind, number]) => `${number} ${kind}`);
   process.stdout.write(
-    `${sent.messages} messages ${publisher === undefined ? 'generated' : 'sent'}` +
+    `${sent.messages} messages ${wire === undefined ? 'generated' : 'sent'}` +
       (outcome.firstSequence === null
         ? ''
         : `, numbers ${outcome.firstSequence} to ${outcome.lastSequence}`) +
@@ -246,7 +274,8 @@ class Progress {
 function isExpected(error: unknown): boolean {
   return (
     error instanceof SimulationOptionsError ||
-    error instanceof PublisherOpenError ||
+    error instanceof ConfigError ||
+    isWireError(error) ||
     error instanceof RecordingError ||
     error instanceof UnnumberedMessageError ||
     (error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string' && 'path' in error)

@@ -14,6 +14,8 @@ export interface PipelineOptions {
   readonly folder: string;
   readonly stream: string;
   readonly classic: boolean;
+  /** Folder of the engine's outbox; undefined for one that can't send again. */
+  readonly outbox?: string | undefined;
   /** Flags of `settled simulate` that say what is sent. */
   readonly simulateArgs: readonly string[];
   readonly signal: AbortSignal;
@@ -45,11 +47,15 @@ const READY_MS_MAX = 60_000;
 const STUCK_MS_MAX = 120_000;
 
 type Message =
-  | { readonly type: 'ready' | 'listening'; readonly endpoint?: string }
+  | { readonly type: 'ready' | 'listening'; readonly endpoint?: string; readonly controlEndpoint?: string }
   | { readonly type: 'memory'; readonly rssMiB: number }
   | { readonly type: 'progress'; readonly progress: IngestProgress }
   | { readonly type: 'ended'; readonly ending: IngestEnding }
-  | { readonly type: 'sent'; readonly counts: Readonly<Record<string, number>> };
+  | {
+      readonly type: 'sent';
+      readonly counts: Readonly<Record<string, number>>;
+      readonly lastSequence?: string;
+    };
 
 /**
  * Runs the pipeline to its end.
@@ -72,6 +78,8 @@ class Pipeline {
   #workerReady = false;
   #ingestReady = false;
   #endpoint: string | undefined;
+  #controlEndpoint: string | undefined;
+  #lastSequence: bigint | undefined;
   #sent: Readonly<Record<string, number>> | undefined;
   #progress: IngestProgress | undefined;
   #ending: IngestEnding | undefined;
@@ -85,17 +93,25 @@ class Pipeline {
   }
 
   async run(): Promise<PipelineOutcome> {
-    const { stream, classic, simulateArgs } = this.#options;
+    const { stream, classic, outbox, simulateArgs } = this.#options;
+    const outboxArgs =
+      outbox === undefined
+        ? ['--no-outbox']
+        : ['--outbox', outbox, '--control', 'tcp://127.0.0.1:*', '--stream', stream];
     const worker = this.#start('worker', [], (message) => {
       if (message.type === 'ready') this.#workerReady = true;
       if (message.type === 'memory') this.#workerMiB = Math.max(this.#workerMiB, message.rssMiB);
     });
     const simulate = this.#start(
       'simulate',
-      ['--endpoint', 'tcp://127.0.0.1:*', '--json', ...simulateArgs],
+      ['--endpoint', 'tcp://127.0.0.1:*', '--json', ...outboxArgs, ...simulateArgs],
       (message) => {
-        if (message.type === 'listening') this.#endpoint = message.endpoint;
-        if (message.type === 'sent') this.#sent = message.counts;
+        if (message.type === 'listening')
+          ({ endpoint: this.#endpoint, controlEndpoint: this.#controlEndpoint } = message);
+        if (message.type !== 'sent') return;
+        this.#sent = message.counts;
+        if (outbox !== undefined && message.lastSequence !== undefined)
+          this.#lastSequence = BigInt(message.lastSequence);
       },
     );
     await this.#until(
@@ -109,6 +125,7 @@ class Pipeline {
       '--endpoint',
       this.#endpoint ?? '',
       ...(classic ? ['--classic'] : []),
+      ...(this.#controlEndpoint === undefined ? [] : ['--control', this.#controlEndpoint]),
     ];
     const ingest = this.#start('ingest', ingestArgs, (message) => {
       if (message.type === 'ready') this.#ingestReady = true;
@@ -177,6 +194,8 @@ class Pipeline {
       if (!ingest.isRunning || this.#ending) return true;
       if (!progress) return false;
       if (progress.halted.length > 0) return true;
+      // What came twice counts twice: where there are numbers, they say what is settled.
+      if (this.#lastSequence !== undefined) return BigInt(progress.watermark) >= this.#lastSequence;
       return this.#sent !== undefined && progress.messages >= total(this.#sent) && progress.inFlight === 0;
     };
     await this.#until(done, STUCK_MS_MAX, 'everything to settle', () => this.#lastMs);
