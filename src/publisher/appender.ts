@@ -31,6 +31,7 @@ export class Appender {
   #bytes = 0;
   #next: bigint;
   #pumping: Promise<void> | undefined;
+  #isWoken = false;
   #ended: Error | undefined;
 
   constructor(options: AppenderOptions) {
@@ -66,10 +67,9 @@ export class Appender {
 
   /** There may be room. */
   wake(): void {
-    if (this.#waiting.length === 0 || this.#ended) return;
-    this.#pumping ??= this.#pump().finally(() => {
-      this.#pumping = undefined;
-    });
+    this.#isWoken = true;
+    if (this.#waiting.length === 0 || this.#ended || this.#pumping) return;
+    this.#pumping = this.#pump();
   }
 
   /** Takes nothing more; what waits is refused. Resolves when nothing is being written. */
@@ -80,18 +80,22 @@ export class Appender {
   }
 
   async #pump(): Promise<void> {
-    // One turn of the event loop, so that publishes made together are appended together.
+    // A moment, so that publishes made together are appended together.
     await Promise.resolve();
-    while (this.#waiting.length > 0 && !this.#ended) {
+    // Room that is made while it is being looked for must not be missed.
+    while (this.#isWoken && this.#waiting.length > 0 && !this.#ended) {
+      this.#isWoken = false;
       try {
         const group = this.#take(await this.#options.room());
-        if (group.length === 0) return;
+        if (group.length === 0) continue;
+        this.#isWoken = true;
         await this.#append(group);
       } catch (error) {
         this.#ended = error instanceof Error ? error : new Error(String(error));
         this.#refuseAll(this.#ended);
       }
     }
+    this.#pumping = undefined;
   }
 
   async #append(group: readonly Waiting[]): Promise<void> {

@@ -1,0 +1,355 @@
+/** The publisher over real sockets: what it promises to an engine, and what it answers to ingests. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Dealer, Pull } from 'zeromq';
+import {
+  InvalidEventError,
+  NumberingError,
+  OutboxFullError,
+  Publisher,
+  PublisherClosedError,
+  TooManyWaitingError,
+  type PublishedEvent,
+  type PublisherNotice,
+  type PublisherOptions,
+} from 'settled/publisher';
+import { encodeControl, type ControlMessage } from '../../src/wire/control.ts';
+
+let folder = '';
+let notices: PublisherNotice[] = [];
+const opened: { close(): unknown }[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'settled-publisher-'));
+  notices = [];
+});
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function publisherOf(options: Partial<PublisherOptions> = {}): Promise<Publisher> {
+  const publisher = await Publisher.open({
+    stream: 'main',
+    outbox: join(folder, 'outbox'),
+    endpoint: 'tcp://127.0.0.1:*',
+    controlEndpoint: 'tcp://127.0.0.1:*',
+    onNotice: (notice) => notices.push(notice),
+    ...options,
+  });
+  opened.push(publisher);
+  return publisher;
+}
+
+/** An ingest's two sockets. */
+class Peer {
+  readonly #pull: Pull;
+  readonly #dealer = new Dealer({ linger: 0 });
+
+  constructor(publisher: Publisher, receiveHighWaterMark = 1_000) {
+    this.#pull = new Pull({ linger: 0, receiveHighWaterMark });
+    this.#pull.connect(publisher.endpoint);
+    this.#dealer.connect(publisher.controlEndpoint);
+    opened.push(this);
+  }
+
+  /** The numbers of the next messages. */
+  async numbers(count: number): Promise<number[]> {
+    const numbers: number[] = [];
+    while (numbers.length < count) {
+      const [topic, data] = await this.#pull.receive();
+      expect(String(topic)).toBe('settlement');
+      numbers.push((JSON.parse(String(data)) as { sequence_id: number }).sequence_id);
+    }
+    return numbers;
+  }
+
+  /** The numbers that come until one of them. */
+  async until(last: number): Promise<number[]> {
+    const numbers: number[] = [];
+    while (numbers.at(-1) !== last) numbers.push(...(await this.numbers(1)));
+    return numbers;
+  }
+
+  async say(message: ControlMessage | string): Promise<void> {
+    await this.#dealer.send(typeof message === 'string' ? message : encodeControl(message));
+  }
+
+  async answer(): Promise<string> {
+    const [data] = await this.#dealer.receive();
+    return String(data);
+  }
+
+  close(): void {
+    this.#pull.close();
+    this.#dealer.close();
+  }
+}
+
+const deposit = (more: Partial<PublishedEvent> = {}): PublishedEvent =>
+  ({
+    user_id: 1n,
+    event_type: 'DEPOSIT',
+    amount: 5n,
+    currency: 2n,
+    related_id: 0n,
+    created_at: 0n,
+    version: 0n,
+    ...more,
+  }) as PublishedEvent;
+
+const many = (publisher: Publisher, count: number): Promise<bigint[]> =>
+  Promise.all(Array.from({ length: count }, () => publisher.publish(deposit())));
+
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+async function heard(kind: PublisherNotice['kind']): Promise<string> {
+  await vi.waitFor(() => expect(notices.map((one) => one.kind)).toContain(kind), 5_000);
+  return notices.find((one) => one.kind === kind)!.text;
+}
+
+describe('publishing', () => {
+  test('numbers events, keeps them without a peer, and sends them in order to the one that comes', async () => {
+    const publisher = await publisherOf();
+    expect((await many(publisher, 700)).map(Number)).toEqual(range(1, 700));
+    expect(publisher.status).toMatchObject({ last: 700n, events: 700, sent: 0, waiting: 0 });
+    expect(await new Peer(publisher).numbers(700)).toEqual(range(1, 700));
+  });
+
+  test('takes numbers that continue the stream and refuses others, without using them up', async () => {
+    const publisher = await publisherOf({ firstSequence: 41n });
+    expect(await publisher.publish(deposit({ sequence_id: 41n }))).toBe(41n);
+    await expect(publisher.publish(deposit({ sequence_id: 41n }))).rejects.toThrow(
+      'sequence 41, but the outbox goes on at 42: that number was published before',
+    );
+    await expect(publisher.publish(deposit({ sequence_id: 45n }))).rejects.toThrow(
+      '42 to 44 were never published',
+    );
+    const json = (sequence: number): Buffer =>
+      Buffer.from(
+        `{"user_id":1,"sequence_id":${sequence},"event_type":"DEPOSIT","amount":1,"currency":2,"related_id":0,"created_at":0,"version":1}`,
+      );
+    await expect(publisher.publish(json(43))).rejects.toThrow(NumberingError);
+    expect(await publisher.publish(json(42))).toBe(42n);
+    expect(await publisher.publish(deposit())).toBe(43n);
+  });
+
+  test('refuses what every ingest would refuse, with all faults, and uses no number for it', async () => {
+    const publisher = await publisherOf();
+    const bad = publisher.publish(deposit({ amount: 0n, currency: 2n ** 40n }));
+    await expect(bad).rejects.toThrow(InvalidEventError);
+    await expect(bad).rejects.toThrow(/not-positive: amount is 0.*out-of-range|out-of-range.*not-positive/);
+    await expect(publisher.publish(Buffer.from('{'))).rejects.toThrow(InvalidEventError);
+    expect(await publisher.publish(deposit())).toBe(1n);
+  });
+
+  test('continues the numbering after a restart, and sends again what no one is known to have', async () => {
+    const before = await publisherOf();
+    await many(before, 10);
+    const peer = new Peer(before);
+    await peer.numbers(10);
+    await peer.say({ type: 'settled', stream: 'main', upTo: 6n, lease: 1n });
+    await vi.waitFor(() => expect(before.status.settledUpTo).toBe(6n));
+    await before.close();
+    const after = await publisherOf();
+    expect(after.status).toMatchObject({ last: 10n, settledUpTo: 6n, oldest: 1n, cursor: 7n });
+    expect(await after.publish(deposit())).toBe(11n);
+    expect(await new Peer(after).numbers(5)).toEqual(range(7, 11));
+  });
+
+  test('is refused when it is closed, with what waited', async () => {
+    const publisher = await publisherOf({ eventsMax: 3 });
+    await many(publisher, 3);
+    const waiting = publisher.publish(deposit());
+    waiting.catch(() => undefined);
+    await publisher.close();
+    await expect(waiting).rejects.toThrow(PublisherClosedError);
+    await expect(publisher.publish(deposit())).rejects.toThrow(PublisherClosedError);
+    const again = await publisherOf();
+    expect(again.status.last).toBe(3n);
+  });
+});
+
+describe('a full outbox', () => {
+  const settled = (upTo: bigint): ControlMessage => ({ type: 'settled', stream: 'main', upTo, lease: 1n });
+
+  test('makes publishing wait until something is settled, in order, for a bounded number of publishes', async () => {
+    const publisher = await publisherOf({ eventsMax: 5, waitingMax: 2 });
+    for (let count = 0; count < 5; count += 1) await publisher.publish(deposit());
+    let isPublished = false;
+    const sixth = publisher.publish(deposit()).then((sequence) => {
+      isPublished = true;
+      return sequence;
+    });
+    const seventh = publisher.publish(deposit());
+    await expect(publisher.publish(deposit())).rejects.toThrow(TooManyWaitingError);
+    await sleep(100);
+    expect(isPublished).toBe(false);
+    const peer = new Peer(publisher);
+    await peer.say(settled(1n));
+    expect(await sixth).toBe(6n);
+    expect(publisher.status).toMatchObject({ last: 6n, waiting: 1 });
+    await peer.say(settled(2n));
+    expect(await seventh).toBe(7n);
+  });
+
+  test('refuses, where that is wanted, and says what holds it up', async () => {
+    const publisher = await publisherOf({ eventsMax: 3, whenFull: 'refuse' });
+    await many(publisher, 3);
+    const refused = publisher.publish(deposit());
+    await expect(refused).rejects.toThrow(OutboxFullError);
+    await expect(refused).rejects.toThrow('sequence 4 is refused: the outbox is full (3 events');
+    await new Peer(publisher).say(settled(1n));
+    await vi.waitFor(async () => expect(await publisher.publish(deposit())).toBe(4n));
+  });
+
+  test('is bounded in bytes as well', async () => {
+    const publisher = await publisherOf({ bytesMax: 1024 * 1024, whenFull: 'refuse' });
+    const note = `,"note":"${'x'.repeat(16_000)}"}`;
+    let taken = 0;
+    for (;;) {
+      const json = `{"user_id":1,"sequence_id":${taken + 1},"event_type":"DEPOSIT","amount":1,"currency":2,"related_id":0,"created_at":0,"version":1${note}`;
+      try {
+        await publisher.publish(Buffer.from(json));
+      } catch (error) {
+        expect(error).toBeInstanceOf(OutboxFullError);
+        break;
+      }
+      taken += 1;
+    }
+    expect(taken).toBeGreaterThan(60);
+    expect(publisher.status.bytes).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  test('lets settled events go before their time rather than hold the engine up, and says so', async () => {
+    const publisher = await publisherOf({ eventsMax: 100 });
+    await many(publisher, 100);
+    const peer = new Peer(publisher);
+    await peer.say(settled(90n));
+    await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(90n));
+    await many(publisher, 90);
+    expect(publisher.status).toMatchObject({ last: 190n, oldest: 90n });
+    expect(await heard('grace-cut')).toMatch(/settled events 1 to \d+ were trimmed/);
+  });
+});
+
+describe('an ingest that asks', () => {
+  test('is sent the stream again from there, in order, and then what follows', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 600);
+    const peer = new Peer(publisher);
+    await peer.until(600);
+    await peer.say({ type: 'resume', stream: 'main', from: 250n, lease: 1n });
+    expect(await peer.numbers(351)).toEqual(range(250, 600));
+    await publisher.publish(deposit());
+    expect(await peer.numbers(1)).toEqual([601]);
+    expect(publisher.status.resumes).toBe(1);
+  });
+
+  test('while messages are on their way to it gets those first, and then the stream from there without a gap', async () => {
+    const publisher = await publisherOf({ sendHighWaterMark: 5 });
+    await many(publisher, 3_000);
+    const peer = new Peer(publisher, 5);
+    await peer.numbers(100);
+    await peer.say({ type: 'resume', stream: 'main', from: 40n, lease: 1n });
+    const numbers = await peer.until(3_000);
+    const back = numbers.indexOf(40);
+    expect(numbers.slice(back)).toEqual(range(40, 3_000));
+    expect(numbers.slice(0, back)).toEqual(range(101, 100 + back));
+  });
+
+  test('after another was lost in the middle gets what that one had in its buffers', async () => {
+    const publisher = await publisherOf({ sendHighWaterMark: 50 });
+    await many(publisher, 2_000);
+    const first = new Peer(publisher, 50);
+    await first.numbers(120);
+    first.close();
+    const second = new Peer(publisher, 50);
+    await second.say({ type: 'resume', stream: 'main', from: 100n, lease: 2n });
+    const numbers = await second.until(2_000);
+    expect(numbers.slice(numbers.lastIndexOf(100))).toEqual(range(100, 2_000));
+  });
+
+  test('not at all gets everything that is not known to be settled, after a moment', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 20);
+    const first = new Peer(publisher);
+    await first.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 1n });
+    await first.until(20);
+    first.close();
+    expect(await new Peer(publisher).numbers(15)).toEqual(range(6, 20));
+  });
+
+  test('for what was trimmed is told what the oldest is', async () => {
+    const publisher = await publisherOf({ eventsMax: 10 });
+    await many(publisher, 10);
+    const peer = new Peer(publisher);
+    await peer.say({ type: 'settled', stream: 'main', upTo: 10n, lease: 1n });
+    await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(10n));
+    await many(publisher, 10);
+    await peer.say({ type: 'resume', stream: 'main', from: 9n, lease: 1n });
+    expect(await peer.answer()).toBe('{"type":"unavailable","oldest":10}');
+    expect(await heard('unavailable')).toContain('sequence 9 was asked for');
+  });
+
+  test('for more than was ever published is sent all there is, to compare', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 3);
+    const peer = new Peer(publisher);
+    await peer.until(3);
+    await peer.say({ type: 'resume', stream: 'main', from: 50n, lease: 1n });
+    expect(await peer.numbers(3)).toEqual([1, 2, 3]);
+    expect(await heard('beyond')).toContain('only up to 3 was ever published here');
+  });
+});
+
+describe('a control message', () => {
+  test('of an older lease than was heard of is ignored, after a restart too, and that is said', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 5);
+    const peer = new Peer(publisher);
+    await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 7n });
+    await heard('resumed');
+    await peer.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 6n });
+    expect(await heard('old-lease')).toContain('settled of lease 6 was ignored: lease 7');
+    expect(publisher.status.settledUpTo).toBe(0n);
+    await publisher.close();
+    notices = [];
+    const again = await publisherOf();
+    await new Peer(again).say({ type: 'resume', stream: 'main', from: 1n, lease: 6n });
+    await heard('old-lease');
+    expect(again.status.resumes).toBe(0);
+  });
+
+  test('for another stream, of nonsense, or beyond what was published changes nothing', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 5);
+    const peer = new Peer(publisher);
+    await peer.say({ type: 'settled', stream: 'other', upTo: 5n, lease: 1n });
+    await heard('other-stream');
+    for (const text of [
+      '',
+      '{',
+      '[]',
+      '{"type":"resume"}',
+      '{"type":"dance"}',
+      '{"type":"unavailable","oldest":1}',
+    ])
+      await peer.say(text);
+    await vi.waitFor(() => expect(notices.filter(({ kind }) => kind === 'bad-control')).toHaveLength(6));
+    await peer.say({ type: 'settled', stream: 'main', upTo: 6n, lease: 1n });
+    await heard('beyond');
+    expect(publisher.status).toMatchObject({ settledUpTo: 0n, oldest: 1n });
+    await peer.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 1n });
+    await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(5n));
+  });
+});
+
+test('bounds that make no sense are refused, all of them named', async () => {
+  const opening = publisherOf({ eventsMax: 0, bytesMax: 5, waitingMax: 0.5, graceMs: -1, stream: 'A B' });
+  await expect(opening).rejects.toThrow(/eventsMax.*bytesMax.*waitingMax.*graceMs.*stream/);
+});
