@@ -11,7 +11,7 @@ import { Silence } from './silence.ts';
 import type { IngestSocketOptions } from './sockets.ts';
 import type { StreamStopped } from './stop.ts';
 
-const TICK_MS = 250;
+const TICK_MS = 1_000;
 /** Both sockets of an engine come up at about the same time: one request is enough. */
 const CONNECTED_PAUSE_MS = 50;
 

@@ -36,8 +36,9 @@ export class Watermark {
     if (watermark <= this.#persisted) return;
     this.#persisted = watermark;
     if (watermark > this.#contiguous) this.#contiguous = watermark;
-    for (const sequence of this.#settled) if (sequence <= this.#contiguous) this.#settled.delete(sequence);
-    while (this.#settled.delete(this.#contiguous + 1n)) this.#contiguous += 1n;
+    const before = [...this.#settled];
+    this.#settled.clear();
+    for (const sequence of before) this.settled(sequence);
     this.wake();
   }
 

@@ -207,6 +207,7 @@ export class Scene {
       'engine',
       [
         'simulate',
+        '--no-outbox',
         '--endpoint',
         `tcp://${LOOPBACK}:${port}`,
         '--wait-seconds',

@@ -62,6 +62,26 @@ describe('the watermark', () => {
     expect([watermark.persisted, advanced]).toEqual([1n, true]);
   });
 
+  test('goes on after one that another ingest has persisted, with what is settled behind that', async () => {
+    const written: bigint[] = [];
+    const watermark = new Watermark(
+      5n,
+      (reached) => {
+        written.push(reached);
+        return Promise.resolve();
+      },
+      0,
+    );
+    for (const sequence of [8n, 12n, 13n]) watermark.settled(sequence);
+    watermark.continueAfter(11n);
+    await until(() => watermark.persisted === 13n);
+    watermark.continueAfter(9n);
+    expect(watermark.persisted).toBe(13n);
+    watermark.settled(14n);
+    await until(() => watermark.persisted === 14n);
+    expect(written).toEqual([13n, 14n]);
+  });
+
   test('persists again what failed, until it succeeds', async () => {
     let failures = 3;
     const watermark = new Watermark(

@@ -4,15 +4,14 @@
  * that is not settled, nor before its time, nor the event at the watermark. A crash is a copy of the folder as the disk
  * has it at that moment, with appends under way.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Outbox } from '../../src/publisher/outbox.ts';
+import { GRACE_MS, OutboxRun } from './outbox-run.ts';
 
-const GRACE_MS = 64_000;
-const STREAM = 'laws';
 let folder = '';
 let runs = 0;
 
@@ -20,83 +19,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'settled-outbox-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** What must be true of an outbox, kept in memory beside it. */
-class Model {
-  readonly datas: Buffer[] = [];
-  settledUpTo = 0;
-  /** When each event was heard to be settled, by its number. */
-  readonly settledAtMs = new Map<number, number>();
-  lease = 0n;
-}
-
-class Run {
-  readonly model = new Model();
-  nowMs = 1_000_000;
-  outbox!: Outbox;
-  #place = '';
-  #crashes = 0;
-
-  readonly name: string;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  async open(place = join(folder, this.name)): Promise<void> {
-    this.#place = place;
-    this.outbox = await Outbox.open({
-      folder: place,
-      stream: STREAM,
-      graceMs: GRACE_MS,
-      now: () => this.nowMs,
-    });
-  }
-
-  /** The process is gone, with appends under way that nobody was told of. */
-  async crash(underWay: readonly Buffer[]): Promise<void> {
-    this.#crashes += 1;
-    const copy = join(folder, `${this.name}-${this.#crashes}`);
-    const promised = this.model.datas.length;
-    const appending = underWay.length > 0 ? this.outbox.append(underWay) : undefined;
-    cpSync(this.#place, copy, { recursive: true });
-    await appending;
-    await this.outbox.close();
-    await this.open(copy);
-    // What was promised is there; of what was not, all or nothing.
-    const last = Number(this.outbox.last);
-    expect([promised, promised + underWay.length]).toContain(last);
-    if (last > promised) this.model.datas.push(...underWay);
-  }
-
-  async holds(): Promise<void> {
-    const { outbox, model } = this;
-    expect(outbox.last).toBe(BigInt(model.datas.length));
-    // A watermark may be lost with a crash, never invented; the lease never goes back.
-    expect(outbox.settledUpTo).toBeLessThanOrEqual(BigInt(model.settledUpTo));
-    expect(outbox.lease).toBe(model.lease);
-    const oldest = Number(outbox.oldest);
-    const held = await outbox.read(outbox.oldest, model.datas.length + 1);
-    expect(held.map(({ sequence }) => Number(sequence))).toEqual(
-      Array.from({ length: model.datas.length - oldest + 1 }, (_, index) => oldest + index),
-    );
-    for (const { sequence, data } of held) expect(data).toEqual(model.datas[Number(sequence) - 1]);
-    expect(outbox.events).toBe(held.length);
-    expect(outbox.bytes).toBe(held.reduce((sum, { data }) => sum + data.length, 0));
-    const unsettled = held.filter(({ sequence }) => sequence > outbox.settledUpTo);
-    expect(outbox.unsettled).toEqual({
-      events: unsettled.length,
-      bytes: unsettled.reduce((sum, { data }) => sum + data.length, 0),
-    });
-    // From any place, what is read is the suffix.
-    const from = oldest + Math.floor(held.length / 2);
-    expect((await outbox.read(BigInt(from), 3)).map(({ sequence }) => Number(sequence))).toEqual(
-      [from, from + 1, from + 2].filter((sequence) => sequence <= model.datas.length),
-    );
-    if (outbox.settledUpTo > 0n) expect(outbox.oldest).toBeLessThanOrEqual(outbox.settledUpTo);
-    else expect(oldest).toBe(1);
-  }
-}
 
 const datas = fc.array(
   fc.nat({ max: 400 }).map((length) => Buffer.alloc(length, length % 251)),
@@ -129,7 +51,7 @@ describe('an outbox', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
         runs += 1;
-        const run = new Run(`run-${runs}`);
+        const run = new OutboxRun(join(folder, `run-${runs}`));
         await run.open();
         const { model } = run;
         try {
@@ -174,7 +96,7 @@ describe('an outbox', () => {
   }, 120_000);
 
   test('trims what has been settled for long enough, but for the event at the watermark', async () => {
-    const run = new Run('long');
+    const run = new OutboxRun(join(folder, 'long'));
     await run.open();
     await run.outbox.append(Array.from({ length: 10 }, () => Buffer.from('x')));
     await run.outbox.settle(4n);

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Dealer, Pull } from 'zeromq';
 import {
   InvalidEventError,
   NumberingError,
@@ -16,7 +15,8 @@ import {
   type PublisherNotice,
   type PublisherOptions,
 } from 'settled/publisher';
-import { encodeControl, type ControlMessage } from '../../src/wire/control.ts';
+import type { ControlMessage } from '../../src/wire/control.ts';
+import { Peer } from './peer.ts';
 
 let folder = '';
 let notices: PublisherNotice[] = [];
@@ -44,62 +44,22 @@ async function publisherOf(options: Partial<PublisherOptions> = {}): Promise<Pub
   return publisher;
 }
 
-/** An ingest's two sockets. */
-class Peer {
-  readonly #pull: Pull;
-  readonly #dealer = new Dealer({ linger: 0 });
-
-  constructor(publisher: Publisher, receiveHighWaterMark = 1_000) {
-    this.#pull = new Pull({ linger: 0, receiveHighWaterMark });
-    this.#pull.connect(publisher.endpoint);
-    this.#dealer.connect(publisher.controlEndpoint);
-    opened.push(this);
-  }
-
-  /** The numbers of the next messages. */
-  async numbers(count: number): Promise<number[]> {
-    const numbers: number[] = [];
-    while (numbers.length < count) {
-      const [topic, data] = await this.#pull.receive();
-      expect(String(topic)).toBe('settlement');
-      numbers.push((JSON.parse(String(data)) as { sequence_id: number }).sequence_id);
-    }
-    return numbers;
-  }
-
-  /** The numbers that come until one of them. */
-  async until(last: number): Promise<number[]> {
-    const numbers: number[] = [];
-    while (numbers.at(-1) !== last) numbers.push(...(await this.numbers(1)));
-    return numbers;
-  }
-
-  async say(message: ControlMessage | string): Promise<void> {
-    await this.#dealer.send(typeof message === 'string' ? message : encodeControl(message));
-  }
-
-  async answer(): Promise<string> {
-    const [data] = await this.#dealer.receive();
-    return String(data);
-  }
-
-  close(): void {
-    this.#pull.close();
-    this.#dealer.close();
-  }
+function peerOf(publisher: Publisher, receiveHighWaterMark?: number): Peer {
+  const peer = new Peer(publisher, receiveHighWaterMark);
+  opened.push(peer);
+  return peer;
 }
 
-const deposit = (more: Partial<PublishedEvent> = {}): PublishedEvent =>
-  ({
-    user_id: 1n,
-    event_type: 'DEPOSIT',
-    amount: 5n,
-    currency: 2n,
-    related_id: 0n,
-    created_at: 0n,
-    version: 0n,
-    ...more,
-  }) as PublishedEvent;
+const deposit = (more: Partial<PublishedEvent> = {}): PublishedEvent => ({
+  user_id: 1n,
+  event_type: 'DEPOSIT',
+  amount: 5n,
+  currency: 2n,
+  related_id: 0n,
+  created_at: 0n,
+  version: 0n,
+  ...more,
+});
 
 const many = (publisher: Publisher, count: number): Promise<bigint[]> =>
   Promise.all(Array.from({ length: count }, () => publisher.publish(deposit())));
@@ -117,7 +77,7 @@ describe('publishing', () => {
     const publisher = await publisherOf();
     expect((await many(publisher, 700)).map(Number)).toEqual(range(1, 700));
     expect(publisher.status).toMatchObject({ last: 700n, events: 700, sent: 0, waiting: 0 });
-    expect(await new Peer(publisher).numbers(700)).toEqual(range(1, 700));
+    expect(await peerOf(publisher).numbers(700)).toEqual(range(1, 700));
   });
 
   test('takes numbers that continue the stream and refuses others, without using them up', async () => {
@@ -150,7 +110,7 @@ describe('publishing', () => {
   test('continues the numbering after a restart, and sends again what no one is known to have', async () => {
     const before = await publisherOf();
     await many(before, 10);
-    const peer = new Peer(before);
+    const peer = peerOf(before);
     await peer.numbers(10);
     await peer.say({ type: 'settled', stream: 'main', upTo: 6n, lease: 1n });
     await vi.waitFor(() => expect(before.status.settledUpTo).toBe(6n));
@@ -158,7 +118,7 @@ describe('publishing', () => {
     const after = await publisherOf();
     expect(after.status).toMatchObject({ last: 10n, settledUpTo: 6n, oldest: 1n, cursor: 7n });
     expect(await after.publish(deposit())).toBe(11n);
-    expect(await new Peer(after).numbers(5)).toEqual(range(7, 11));
+    expect(await peerOf(after).numbers(5)).toEqual(range(7, 11));
   });
 
   test('is refused when it is closed, with what waited', async () => {
@@ -189,7 +149,7 @@ describe('a full outbox', () => {
     await expect(publisher.publish(deposit())).rejects.toThrow(TooManyWaitingError);
     await sleep(100);
     expect(isPublished).toBe(false);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.say(settled(1n));
     expect(await sixth).toBe(6n);
     expect(publisher.status).toMatchObject({ last: 6n, waiting: 1 });
@@ -203,7 +163,7 @@ describe('a full outbox', () => {
     const refused = publisher.publish(deposit());
     await expect(refused).rejects.toThrow(OutboxFullError);
     await expect(refused).rejects.toThrow('sequence 4 is refused: the outbox is full (3 events');
-    await new Peer(publisher).say(settled(1n));
+    await peerOf(publisher).say(settled(1n));
     await vi.waitFor(async () => expect(await publisher.publish(deposit())).toBe(4n));
   });
 
@@ -228,7 +188,7 @@ describe('a full outbox', () => {
   test('lets settled events go before their time rather than hold the engine up, and says so', async () => {
     const publisher = await publisherOf({ eventsMax: 100 });
     await many(publisher, 100);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.say(settled(90n));
     await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(90n));
     await many(publisher, 90);
@@ -241,7 +201,7 @@ describe('an ingest that asks', () => {
   test('is sent the stream again from there, in order, and then what follows', async () => {
     const publisher = await publisherOf();
     await many(publisher, 600);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.until(600);
     await peer.say({ type: 'resume', stream: 'main', from: 250n, lease: 1n });
     expect(await peer.numbers(351)).toEqual(range(250, 600));
@@ -253,7 +213,7 @@ describe('an ingest that asks', () => {
   test('while messages are on their way to it gets those first, and then the stream from there without a gap', async () => {
     const publisher = await publisherOf({ sendHighWaterMark: 5 });
     await many(publisher, 3_000);
-    const peer = new Peer(publisher, 5);
+    const peer = peerOf(publisher, 5);
     await peer.numbers(100);
     await peer.say({ type: 'resume', stream: 'main', from: 40n, lease: 1n });
     const numbers = await peer.until(3_000);
@@ -265,10 +225,10 @@ describe('an ingest that asks', () => {
   test('after another was lost in the middle gets what that one had in its buffers', async () => {
     const publisher = await publisherOf({ sendHighWaterMark: 50 });
     await many(publisher, 2_000);
-    const first = new Peer(publisher, 50);
+    const first = peerOf(publisher, 50);
     await first.numbers(120);
     first.close();
-    const second = new Peer(publisher, 50);
+    const second = peerOf(publisher, 50);
     await second.say({ type: 'resume', stream: 'main', from: 100n, lease: 2n });
     const numbers = await second.until(2_000);
     expect(numbers.slice(numbers.lastIndexOf(100))).toEqual(range(100, 2_000));
@@ -277,17 +237,17 @@ describe('an ingest that asks', () => {
   test('not at all gets everything that is not known to be settled, after a moment', async () => {
     const publisher = await publisherOf();
     await many(publisher, 20);
-    const first = new Peer(publisher);
+    const first = peerOf(publisher);
     await first.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 1n });
     await first.until(20);
     first.close();
-    expect(await new Peer(publisher).numbers(15)).toEqual(range(6, 20));
+    expect(await peerOf(publisher).numbers(15)).toEqual(range(6, 20));
   });
 
   test('for what was trimmed is told what the oldest is', async () => {
     const publisher = await publisherOf({ eventsMax: 10 });
     await many(publisher, 10);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.say({ type: 'settled', stream: 'main', upTo: 10n, lease: 1n });
     await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(10n));
     await many(publisher, 10);
@@ -299,7 +259,7 @@ describe('an ingest that asks', () => {
   test('for more than was ever published is sent all there is, to compare', async () => {
     const publisher = await publisherOf();
     await many(publisher, 3);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.until(3);
     await peer.say({ type: 'resume', stream: 'main', from: 50n, lease: 1n });
     expect(await peer.numbers(3)).toEqual([1, 2, 3]);
@@ -311,7 +271,7 @@ describe('a control message', () => {
   test('of an older lease than was heard of is ignored, after a restart too, and that is said', async () => {
     const publisher = await publisherOf();
     await many(publisher, 5);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 7n });
     await heard('resumed');
     await peer.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 6n });
@@ -320,7 +280,7 @@ describe('a control message', () => {
     await publisher.close();
     notices = [];
     const again = await publisherOf();
-    await new Peer(again).say({ type: 'resume', stream: 'main', from: 1n, lease: 6n });
+    await peerOf(again).say({ type: 'resume', stream: 'main', from: 1n, lease: 6n });
     await heard('old-lease');
     expect(again.status.resumes).toBe(0);
   });
@@ -328,7 +288,7 @@ describe('a control message', () => {
   test('for another stream, of nonsense, or beyond what was published changes nothing', async () => {
     const publisher = await publisherOf();
     await many(publisher, 5);
-    const peer = new Peer(publisher);
+    const peer = peerOf(publisher);
     await peer.say({ type: 'settled', stream: 'other', upTo: 5n, lease: 1n });
     await heard('other-stream');
     for (const text of [

@@ -83,3 +83,16 @@ export class Pull {
     for (const listener of this.#listeners.get(event) ?? []) listener({ address: 'engine' });
   }
 }
+
+/** A DEALER socket. The simulated engine has no control socket: who would open one is told so. */
+export class Dealer {
+  readonly events = { on: (): void => undefined };
+
+  connect(): void {
+    throw new Error('the simulated engine has no control socket');
+  }
+
+  close(): void {
+    // Nothing was opened.
+  }
+}

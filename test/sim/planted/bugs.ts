@@ -161,7 +161,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'hole-passed-over',
     invariant: 'I6',
     file: 'src/ingest/numbered.ts',
-    find: 'if (event.sequence > expected) throw hole(event, expected);',
+    find: "if (event.sequence > expected) return { kind: 'ahead', expected };",
     replace: '',
   },
   {
