@@ -33,6 +33,8 @@ export interface SettleDependencies {
   readonly settler: SettlerPort;
   /** The settler's own bound of an attempt, ms. Shorter than the workflow's start-to-close. */
   readonly attemptMs: number;
+  /** Aborted when the worker shuts down: attempts hand back what they are not writing, since nobody cancels local ones. */
+  readonly leave?: AbortSignal;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
   readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;
   /** What people dismissed. Left out where nobody decides. */
@@ -45,7 +47,7 @@ export interface SettleDependencies {
  * @returns activities that throw ApplicationFailures of the types `bad-chunk` (not retried) and `storage-unavailable`
  */
 export function createSettleActivities(dependencies: SettleDependencies): SettleActivities {
-  const { settler, attemptMs, quarantine, dismissals } = dependencies;
+  const { settler, attemptMs, leave, quarantine, dismissals } = dependencies;
   return {
     async [SETTLE_ACTIVITY](attempt: SettleAttempt): Promise<SettleAttemptResult> {
       const { info, cancellationSignal } = Context.current();
@@ -60,7 +62,7 @@ export function createSettleActivities(dependencies: SettleDependencies): Settle
           at: new Date().toISOString(),
         });
         const { stream } = chunk;
-        const request = { stream, settledBy, events, attemptMs, signal: cancellationSignal };
+        const request = { stream, settledBy, events, attemptMs, signal: cancellationSignal, leave };
         const passed: Passed = dismissals
           ? await settlePastDismissed(settler, dismissals, attempt, request)
           : { outcomes: await settler.settle(request) };

@@ -18,17 +18,20 @@ export interface WorkerActivitiesOptions {
   readonly settler: SettlerPort;
   /** The settler's own bound of an attempt, and that of a dismissal in doubt, ms. */
   readonly attemptMs: number;
+  /** Aborted when the worker shuts down. */
+  readonly leave?: AbortSignal;
   readonly partitions: number;
 }
 
 /** Builds them. */
 export function workerActivities(options: WorkerActivitiesOptions): SettleActivities & DecideActivities {
-  const { cassandra, storage, settler, attemptMs, partitions } = options;
+  const { cassandra, storage, settler, attemptMs, leave, partitions } = options;
   const dismissals = new Dismissals(new VoidSettlement(storage), decisionStore(cassandra), attemptMs);
   return {
     ...createSettleActivities({
       settler,
       attemptMs,
+      ...(leave && { leave }),
       quarantine: quarantineWith(cassandra, (event) => partitionOfEvent(event, partitions)),
       dismissals,
     }),

@@ -20,6 +20,7 @@ import {
   partitionWorkflowId,
   SETTLE_UPDATE,
   STATUS_QUERY,
+  WORKFLOW_TASK_MS,
   type Chunk,
   type Halt,
   type PartitionInput,
@@ -144,6 +145,7 @@ export class UpdateSender {
       taskQueue: this.#options.taskQueue,
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowTaskTimeout: WORKFLOW_TASK_MS,
       args: [{ stream, partition, limits: this.#options.limits }],
       ...partitionSummary(stream, partition),
     };

@@ -7,6 +7,7 @@ import type { BalanceKey } from '../domain/balance.ts';
 import { entryBucket, type LedgerEntry } from '../domain/entries.ts';
 import type { EventKind } from '../domain/event.ts';
 import type { StepKind } from '../domain/legs.ts';
+import { bigintCell, intCell, timeCell, wordCell } from './cells.ts';
 import type { Statement } from './event-rows.ts';
 
 const COLUMNS = [
@@ -34,25 +35,26 @@ const INSERT_ENTRY = `INSERT INTO ledger_entries (${ENTRY_COLUMN_LIST}) VALUES (
 
 /** The statement that writes an entry. */
 export function entryStatement(entry: LedgerEntry): Statement {
+  const version = bigintCell(entry.version);
   return {
     query: INSERT_ENTRY,
     params: [
-      entry.userId,
-      entry.assetId,
-      entryBucket(entry.version),
-      entry.version,
-      entry.stream,
-      entry.sequence,
-      entry.eventKind,
-      entry.eventId,
-      entry.step,
-      entry.availableChange,
-      entry.frozenChange,
-      entry.availableAfter,
-      entry.frozenAfter,
+      bigintCell(entry.userId),
+      intCell(entry.assetId),
+      bigintCell(entryBucket(entry.version)),
+      version,
+      wordCell(entry.stream),
+      bigintCell(entry.sequence),
+      wordCell(entry.eventKind),
+      bigintCell(entry.eventId),
+      wordCell(entry.step),
+      bigintCell(entry.availableChange),
+      bigintCell(entry.frozenChange),
+      bigintCell(entry.availableAfter),
+      bigintCell(entry.frozenAfter),
       entry.chain,
-      new Date(entry.timeMs),
-      entry.version,
+      timeCell(entry.timeMs),
+      version,
     ],
   };
 }

@@ -6,6 +6,7 @@ import type { types } from 'cassandra-driver';
 import type { CalculatedLeg } from '../domain/calculate.ts';
 import type { LedgerEvent, LedgerKind, SettlementEvent, Trade } from '../domain/event.ts';
 import type { DigestedEvent } from '../settlement/port.ts';
+import { bigintCell, intCell, timeCell, wordCell } from './cells.ts';
 import { decodeLegs, decodeVoidLegs, encodeLegs, encodeVoidLegs } from './legs-cell.ts';
 
 /** Sequences per partition of `ledger_events` and of `stream_log`. */
@@ -127,7 +128,7 @@ export function eventStatement(
 ): { statement: Statement; bytes: number } {
   const { params, bytes } = valuesOf(stream, event, encodeLegs(legs), settledBy);
   const query = event.event.kind === 'trade' ? INSERT_TRADE : INSERT_LEDGER;
-  return { statement: { query, params: [...params, event.event.sequence] }, bytes };
+  return { statement: { query, params: [...params, bigintCell(event.event.sequence)] }, bytes };
 }
 
 /** The statement that writes the row of a dismissed event: as the engine stated it, with its void legs and the mark. */
@@ -139,7 +140,7 @@ export function voidStatement(
 ): Statement {
   const { params } = valuesOf(stream, event, encodeVoidLegs(legs), settledBy);
   const query = event.event.kind === 'trade' ? INSERT_VOID_TRADE : INSERT_VOID_LEDGER;
-  return { query, params: [...params, true, event.event.sequence] };
+  return { query, params: [...params, true, bigintCell(event.event.sequence)] };
 }
 
 /** A row's values in the order of its columns. */
@@ -151,21 +152,22 @@ function valuesOf(
 ): { params: unknown[]; bytes: number } {
   const texts = Buffer.byteLength(cell) + Buffer.byteLength(settledBy) + Buffer.byteLength(stream);
   const bytes = (event.kind === 'trade' ? TRADE_ROW_BYTES : LEDGER_ROW_BYTES) + texts + digest.length;
-  const time = new Date(event.timeMs);
+  const time = timeCell(event.timeMs);
+  const sequence = bigintCell(event.sequence);
   if (event.kind !== 'trade') {
     const params = [
-      stream,
-      sequenceBucket(event.sequence),
-      event.sequence,
-      event.kind,
-      event.userId,
-      event.sequenceId,
-      event.amount,
-      event.currency,
-      event.relatedId,
+      wordCell(stream),
+      bigintCell(sequenceBucket(event.sequence)),
+      sequence,
+      wordCell(event.kind),
+      bigintCell(event.userId),
+      bigintCell(event.sequenceId),
+      bigintCell(event.amount),
+      intCell(event.currency),
+      bigintCell(event.relatedId),
       time,
       event.stamped,
-      event.version,
+      bigintCell(event.version),
       event.versionStated,
       digest,
       cell,
@@ -174,29 +176,29 @@ function valuesOf(
     return { params, bytes };
   }
   const params = [
-    event.tradeId,
-    stream,
-    event.outputSequence,
-    event.sequence,
-    event.buyOrderId,
-    event.sellOrderId,
-    event.buyerUserId,
-    event.sellerUserId,
-    event.price,
-    event.quantity,
-    event.baseAsset,
-    event.quoteAsset,
-    event.quoteAmount,
-    event.buyerRefund,
-    event.sellerRefund,
-    event.matchSeq,
+    bigintCell(event.tradeId),
+    wordCell(stream),
+    bigintCell(event.outputSequence),
+    sequence,
+    bigintCell(event.buyOrderId),
+    bigintCell(event.sellOrderId),
+    bigintCell(event.buyerUserId),
+    bigintCell(event.sellerUserId),
+    bigintCell(event.price),
+    bigintCell(event.quantity),
+    intCell(event.baseAsset),
+    intCell(event.quoteAsset),
+    bigintCell(event.quoteAmount),
+    bigintCell(event.buyerRefund),
+    bigintCell(event.sellerRefund),
+    bigintCell(event.matchSeq),
     time,
     event.stamped,
-    tradeDate(event.timeMs),
-    event.buyerQuoteVersion,
-    event.buyerBaseVersion,
-    event.sellerBaseVersion,
-    event.sellerQuoteVersion,
+    intCell(tradeDate(event.timeMs)),
+    bigintCell(event.buyerQuoteVersion),
+    bigintCell(event.buyerBaseVersion),
+    bigintCell(event.sellerBaseVersion),
+    bigintCell(event.sellerQuoteVersion),
     digest,
     cell,
     settledBy,

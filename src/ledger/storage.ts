@@ -23,6 +23,7 @@ import type {
 import {
   BALANCE_BYTES_MAX,
   balanceOf,
+  balanceReads,
   balanceStatement,
   missingBalance,
   SELECT_BALANCES,
@@ -90,17 +91,11 @@ export class CassandraStorage implements SettlementStorage, VoidStorage {
   }
 
   async readBalances(keys: readonly BalanceKey[]): Promise<StoredBalance[]> {
-    const assetsOf = new Map<bigint, Set<number>>();
-    for (const { userId, assetId } of keys) {
-      const assets = assetsOf.get(userId);
-      if (assets) assets.add(assetId);
-      else assetsOf.set(userId, new Set([assetId]));
-    }
     const found = new Map<string, StoredBalance>();
     await Promise.all(
-      [...assetsOf].map(([userId, assets]) =>
+      balanceReads(keys).map(({ users, assets }) =>
         this.#bounded(async () => {
-          const result = await this.#read({ query: SELECT_BALANCES, params: [userId, [...assets]] });
+          const result = await this.#read({ query: SELECT_BALANCES, params: [users, assets] });
           for (const row of result.rows) {
             const balance = balanceOf(row);
             found.set(balanceName(balance), balance);

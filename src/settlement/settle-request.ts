@@ -22,7 +22,10 @@ export interface SettleRequest {
   readonly events: readonly RequestedEvent[];
   /** After so long the settler answers with what it has, ms; the rest is `behind`. */
   readonly attemptMs: number;
+  /** Cancels the attempt: it fails, but what is being written goes on. */
   readonly signal?: AbortSignal | undefined;
+  /** Ends the attempt as if its time were up: what is not being written is handed back. For a worker that shuts down. */
+  readonly leave?: AbortSignal | undefined;
 }
 
 /** How one event ended. */

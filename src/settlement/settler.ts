@@ -96,24 +96,23 @@ export class Settler implements SettlerPort {
     const attempt = new Attempt(request.events.length);
     const askers = request.events.map((event, place) => this.#ask(request, event, attempt, place));
     this.#readUnread();
-    const bound = new AttemptBound(
-      this.#clock,
-      request.attemptMs,
-      () => attempt.ended,
-      () => {
-        for (const asker of askers) this.#leave(asker);
-      },
-    );
+    const leave = (): void => {
+      for (const asker of askers) this.#leave(asker);
+    };
+    const bound = new AttemptBound(this.#clock, request.attemptMs, () => attempt.ended, leave);
     const abort = (): void => {
       const { reason } = request.signal ?? {};
       const error = reason instanceof Error ? reason : new Error('the attempt was cancelled');
       for (const asker of askers) this.#abort(asker, error);
     };
     request.signal?.addEventListener('abort', abort, { once: true });
+    request.leave?.addEventListener('abort', leave, { once: true });
+    if (request.leave?.aborted) leave();
     try {
       return await attempt.outcomes;
     } finally {
       bound.cancel();
+      request.leave?.removeEventListener('abort', leave);
       request.signal?.removeEventListener('abort', abort);
     }
   }

@@ -40,6 +40,7 @@ import {
   RESUME_UPDATE,
   SETTLE_UPDATE,
   STATUS_QUERY,
+  WORKFLOW_TASK_MS,
 } from '../../src/workflows/contract.ts';
 import type {
   Chunk,
@@ -178,6 +179,7 @@ export class PartitionUnderTest {
   readonly settler: ScriptedSettler;
   readonly limits: PartitionLimits;
   #worker: Worker | undefined;
+  #leaving = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(
@@ -210,6 +212,7 @@ export class PartitionUnderTest {
     return createSettleActivities({
       settler: this.settler,
       attemptMs: 1_000,
+      leave: this.#leaving.signal,
       quarantine: async (_stream, report, event) => {
         this.quarantined.push({ conflict: report, event });
       },
@@ -217,6 +220,7 @@ export class PartitionUnderTest {
   }
 
   async startWorker(): Promise<void> {
+    this.#leaving = new AbortController();
     this.#worker = await createPartitionWorker({
       connection: this.native,
       namespace: 'default',
@@ -231,6 +235,7 @@ export class PartitionUnderTest {
   }
 
   async stopWorker(): Promise<void> {
+    this.#leaving.abort();
     if (this.#worker?.getState() === 'RUNNING') this.#worker.shutdown();
     await this.#running;
     this.#worker = undefined;
@@ -261,6 +266,7 @@ export class PartitionUnderTest {
         taskQueue: this.taskQueue,
         args: [input],
         workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowTaskTimeout: WORKFLOW_TASK_MS,
         ...partitionSummary(this.stream, 0),
       }),
     });
@@ -404,6 +410,14 @@ export function summaries(history: History, kind: 'timer' | 'activity'): string[
 export function activityResults<T>(history: History): T[] {
   return (history.events ?? []).flatMap((event) => {
     const payload = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0];
+    return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
+  });
+}
+
+/** The results of a history's local attempts, in order. */
+export function localResults<T>(history: History): T[] {
+  return (history.events ?? []).flatMap((event) => {
+    const payload = event.markerRecordedEventAttributes?.details?.['result']?.payloads?.[0];
     return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
   });
 }

@@ -19,11 +19,14 @@ import { workerActivities } from '../worker-activities.ts';
 import { createPartitionWorker } from '../worker-host.ts';
 
 const MEMORY_INTERVAL_MS = 500;
+/** What ends a worker: the SDK stops polling, and attempts hand back what they are not writing. */
+const SHUTDOWN_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR2'] as const;
 
 async function run(): Promise<void> {
   const config = loadConfig(process.env);
   const log = createLogger(config.log, { part: 'worker' });
   Runtime.install({
+    shutdownSignals: [...SHUTDOWN_SIGNALS],
     logger: {
       log: (level, message, meta) => {
         log[level.toLowerCase() as 'info'](meta ?? {}, message);
@@ -53,8 +56,11 @@ async function run(): Promise<void> {
   });
   const storage = new CassandraStorage(cassandra, workerStorageOptions(config));
   const settler = new Settler({ storage, limits: settlerLimits(config) });
+  const leaving = new AbortController();
+  for (const signal of SHUTDOWN_SIGNALS) process.once(signal, () => leaving.abort());
   const { attemptMs } = config.settlement;
-  const activities = workerActivities({ cassandra, storage, settler, attemptMs, partitions });
+  const leave = leaving.signal;
+  const activities = workerActivities({ cassandra, storage, settler, attemptMs, leave, partitions });
   try {
     const worker = await createPartitionWorker({
       connection,
