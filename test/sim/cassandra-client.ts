@@ -62,7 +62,7 @@ class SimulatedClient {
       else
         database.write(
           [mutationOf(statement, params, this.#options.scheduler.nowMs)],
-          { logged: false, consistency },
+          { logged: false, consistency, from: this.#options.process },
           answer,
         );
     }, options.readTimeout);
@@ -72,14 +72,14 @@ class SimulatedClient {
     queries: readonly { readonly query: string; readonly params: Params }[],
     { logged = true, consistency = types.consistencies.localQuorum }: Options = {},
   ): Promise<Result> {
-    const { database, scheduler } = this.#options;
+    const { database, scheduler, process } = this.#options;
     const mutations = queries.map(({ query, params }) => {
       const statement = understand(query);
       if (statement.kind === 'read') throw new Error(`no batch holds a SELECT: ${query}`);
       return mutationOf(statement, params, scheduler.nowMs);
     });
     return this.#request((answer) => {
-      database.write(mutations, { logged, consistency }, answer);
+      database.write(mutations, { logged, consistency, from: process }, answer);
     });
   }
 

@@ -11,7 +11,7 @@ import type { Faults } from './faults.ts';
 import { askedBy, changedRow, meets, resultOf, type Asked, type Params, type ResultRow } from './queries.ts';
 import type { Random } from './random.ts';
 import { Replica, type Mutation } from './replica.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Process, Scheduler } from './scheduler.ts';
 import type { ReadStatement, WriteStatement } from './statements.ts';
 
 const REPLICAS = 3;
@@ -21,7 +21,7 @@ const HINT_MS = 500;
 /** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
 const TIMEOUT_MS_MAX = 12_000;
 /** The batch log is replayed within this time, ms: below the settler's doubtMs. */
-const REPLAY_MS_MAX = 29_500;
+const REPLAY_MS_MAX = 29_900;
 
 /** How an answer to a client ends. */
 export type Answer =
@@ -29,6 +29,13 @@ export type Answer =
   | { readonly kind: 'error'; readonly error: Error };
 
 const DONE: Answer = { kind: 'rows', rows: [], applied: true };
+
+/** How a write is to be carried out. */
+export interface WriteOptions {
+  readonly logged: boolean;
+  readonly consistency: types.consistencies;
+  readonly from: Process;
+}
 
 /** How to make a database. */
 export interface DatabaseOptions {
@@ -39,6 +46,8 @@ export interface DatabaseOptions {
   readonly onTie: (partition: string, column: string, a: unknown, b: unknown) => void;
   /** Told of each lightweight transaction that happened. */
   onTransaction(partition: string): void;
+  /** Asks for a process to be killed. */
+  onKill(process: Process): void;
   /** Told of each write that reaches a coordinator. */
   onWrite(mutations: readonly Mutation[]): void;
   readonly trace: (text: () => string) => void;
@@ -66,7 +75,7 @@ export class Database {
   /** A write has reached a coordinator. */
   write(
     mutations: readonly Mutation[],
-    { logged, consistency }: { readonly logged: boolean; readonly consistency: types.consistencies },
+    { logged, consistency, from }: WriteOptions,
     answer: (answer: Answer) => void,
   ): void {
     const { scheduler, faults, random } = this.#options;
@@ -100,8 +109,9 @@ export class Database {
     if (isError) this.#answer(answer, random.chance(0.5) ? unavailable() : connectionLost());
     else this.#timeOut(answer);
     if (fault === 'batch-never' || fault === 'write-never' || (isError && random.chance(0.5))) return;
+    if (logged && faults.strikes('killed-while-writing')) this.#options.onKill(from);
     const laterMs = random.chance(0.3)
-      ? random.between(REPLAY_MS_MAX - 3_000, REPLAY_MS_MAX)
+      ? random.between(REPLAY_MS_MAX - 2_000, REPLAY_MS_MAX)
       : random.between(0, REPLAY_MS_MAX);
     if (fault === 'batch-partial' || fault === 'write-partial') this.#spreadPart(mutations);
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.

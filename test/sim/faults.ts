@@ -33,6 +33,8 @@ export const OPERATION_FAULTS = [
   /** The server hears nothing more of an attempt, which goes on: a zombie. */
   'heartbeats-lost',
   'attempt-late',
+  /** A worker dies just when it has sent a batch that is carried out in part, or late. */
+  'killed-while-writing',
 ] as const;
 
 /** Faults that are planned for a moment. */
@@ -79,7 +81,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [...OPERATION_FAULTS, ...PLANNE
 
 /** Least and most that an operation fails that fails in this seed at all. */
 const CHANCE_MIN = 0.003;
-const CHANCE_MAX = 0.12;
+const CHANCE_MAX = 0.25;
 
 /** The faults of one seed. */
 export class Faults {
@@ -91,10 +93,15 @@ export class Faults {
 
   constructor(random: Random) {
     this.#random = random;
-    const density = random.between(0.1, 0.6);
+    const density = random.between(0.1, 0.7);
     for (const kind of OPERATION_FAULTS)
       if (random.chance(density))
-        this.#chances.set(kind, CHANCE_MIN * (CHANCE_MAX / CHANCE_MIN) ** random.next());
+        this.#chances.set(
+          kind,
+          kind === 'killed-while-writing'
+            ? random.between(0.2, 0.9)
+            : CHANCE_MIN * (CHANCE_MAX / CHANCE_MIN) ** random.next(),
+        );
   }
 
   /** How many struck in all. */

@@ -128,6 +128,7 @@ export class Misconduct {
         // Mostly in two partitions: the trade in its buyer's, what states the same version again in the seller's.
         const paid = engine.nextTrade();
         if (paid) this.#from = engine.stateBad(paid, 'DEPOSIT', 7n, paid.version - 1n);
+        if (paid) this.#simulation.monitor.rivals.set(this.#from, this.#from - 1n);
         return paid !== undefined;
       }
       case 'sequence-skipped':

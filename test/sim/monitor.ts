@@ -33,6 +33,8 @@ export class Monitor {
   #settledTo = 0n;
   /** How far the lines were there when a lease was taken. */
   readonly #linesAtLease = new Map<bigint, bigint>();
+  /** Sequences that state a version again, and whose. */
+  readonly rivals = new Map<bigint, bigint>();
   /** True once two authorities or a hand have written: then ties say nothing. */
   isTampered = false;
 
@@ -51,6 +53,7 @@ export class Monitor {
         `I1b: chunk ${chunk.first}-${chunk.last} is sent while line ${missing} is not acknowledged at quorum`,
       );
     }
+    this.#checkRivals(chunk);
     const lease = BigInt(chunk.lease);
     if (newestLease(database) <= lease) return;
     const linesThen = this.#linesAtLease.get(lease + 1n) ?? 0n;
@@ -62,6 +65,20 @@ export class Monitor {
         `I1b: lease ${lease} sends sequence ${sequenceOfRow(unknown)}, whose line was not there when lease ${lease + 1n} was taken: ` +
           `the lease was not checked after the line was acknowledged`,
       );
+  }
+
+  /** An event must not be sent on while the one is in flight whose version it states again (I1c). */
+  #checkRivals(chunk: Chunk): void {
+    const { engine, violation } = this.#options;
+    for (const [sequence, rival] of this.rivals) {
+      const event = engine.stated[Number(rival) - 1];
+      const rows = [...chunk.trades.rows, ...chunk.ledgerEvents.rows];
+      if (!event || !rows.some((row) => sequenceOfRow(row) === `${sequence}`)) continue;
+      if (missingOf(this.#options.database(), event) !== undefined)
+        violation(
+          `I1c: sequence ${sequence} is sent while ${rival}, which has the same version, is in flight`,
+        );
+    }
   }
 
   /** A lease was taken. */

@@ -115,6 +115,10 @@ export class Simulation {
       onTransaction: (partition) => {
         if (partition === LEASE_PLACE[0]) monitor.leaseTaken();
       },
+      onKill: (process) => {
+        const worker = this.workers.find((one) => one.process === process);
+        if (worker) this.killWorker(worker, random.between(20, 8_000));
+      },
       onWrite: (mutations) => {
         const [first] = mutations;
         if (first?.partition !== STREAM_PLACE[0]) return;
@@ -366,6 +370,7 @@ function drawSettings(draw: Random) {
       updatesPerRunMax: draw.pick([12, 40, 1_500]),
       updateMsMax: draw.pick([5_000, 30_000]),
       attemptsMax: draw.pick([3, 12]),
+      heartbeatMsMax: draw.pick([1_000, 4_000]),
     },
     settlerLimits: {
       groupEventsMax: draw.pick([2, 10, 100]),

@@ -79,7 +79,7 @@ export class Pull {
   }
 
   /** The network tells what happened to a connection. */
-  tell(event: 'connect' | 'disconnect' | 'connect:retry'): void {
+  tell(event: 'connect' | 'handshake' | 'disconnect' | 'connect:retry'): void {
     for (const listener of this.#listeners.get(event) ?? []) listener({ address: 'engine' });
   }
 }
