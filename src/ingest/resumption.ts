@@ -54,6 +54,8 @@ export class Resumption {
   #lastSeen = 0n;
   /** The engine has gone back since it was asked last. */
   #rewound = false;
+  /** No round of the hole was counted since the engine was asked last. */
+  #isAwaited = false;
   /** Since the connection was made, the last event received has not come to be compared: the engine owes it. */
   #isUncompared = true;
   #uncomparedAtMs: number;
@@ -137,7 +139,9 @@ export class Resumption {
         { first: `${expected}`, last: `${stated - 1n}`, event },
         'sequences are missing; the engine is asked to send them again',
       );
-    } else if (this.#rewound) {
+    } else if (this.#rewound && this.#isAwaited) {
+      // One round for each request, however many messages follow the hole.
+      this.#isAwaited = false;
       this.#hole.rounds += 1;
       if (this.#hole.rounds >= this.#options.limits.roundsMax) throw unfilled(expected, stated, event);
     } else if (this.#sinceAsked < this.#pauseMs) return;
@@ -178,6 +182,7 @@ export class Resumption {
     const received = this.#options.received();
     this.#askedAtMs = this.#options.nowMs();
     this.#rewound = false;
+    this.#isAwaited = true;
     this.#asked += 1;
     this.#options.ask(received > 0n ? received : 1n);
   }

@@ -1,6 +1,6 @@
 /**
- * The engine of a run: it states its events over a span of time, and says them again word for word when asked, unless it
- * misbehaves. Its outbox is what `stated` holds.
+ * The engine of a run: what it states over a span of time, right or wrong. How it gets to an ingest is its process's business
+ * (engine-host.ts).
  */
 import type { Message } from '../../src/wire/message.ts';
 import { stated, type Account, type BookedStep, type Market, type Stated } from './market.ts';
@@ -13,10 +13,6 @@ export class Engine {
   readonly stated: Stated[] = [];
   /** Sequences whose event never happened as it was stated: it must never be settled. */
   readonly bad = new Set<bigint>();
-  /** What it says from now on instead of what it stated. */
-  readonly #instead = new Map<bigint, readonly Buffer[]>();
-  /** Said once, at the next opportunity, then no more. */
-  readonly #withheld = new Set<bigint>();
   readonly #random: Random;
 
   constructor(market: Market, random: Random) {
@@ -28,10 +24,18 @@ export class Engine {
     return BigInt(this.stated.length);
   }
 
-  /** What it sends under a number; undefined for what it has not stated yet. */
-  framesOf(sequence: bigint): readonly Buffer[] | undefined {
-    if (this.#withheld.has(sequence)) return this.framesOf(sequence + 1n);
-    return this.#instead.get(sequence) ?? this.stated[Number(sequence) - 1]?.frames;
+  /** The frames of an event. */
+  framesOf(sequence: bigint): readonly [Buffer, Buffer] {
+    const event = this.stated[Number(sequence) - 1];
+    if (!event) throw new Error(`nothing was stated under ${sequence}`);
+    return event.frames;
+  }
+
+  /** Something else under the same number. */
+  otherFramesOf(sequence: bigint): readonly [Buffer, Buffer] {
+    const event = this.stated[Number(sequence) - 1];
+    if (!event) throw new Error(`nothing was stated under ${sequence}`);
+    return stated(sequence, altered(event.message), []).frames;
   }
 
   /** States the next event of its market. */
@@ -75,17 +79,6 @@ export class Engine {
     const trade = this.market.tradeOfId(this.lastStated + 1n, earlier.message.trade_id);
     if (trade) this.stated.push(trade);
     return trade !== undefined;
-  }
-
-  /** From now on it says something else under an old number. */
-  changeHistory(sequence: bigint): void {
-    const before = this.stated[Number(sequence) - 1];
-    if (before) this.#instead.set(sequence, stated(sequence, altered(before.message), []).frames);
-  }
-
-  /** It never sends a number again. */
-  withhold(sequence: bigint): void {
-    this.#withheld.add(sequence);
   }
 
   /** All steps of all events. */

@@ -1,11 +1,12 @@
 /**
- * Two packages are replaced in the process of a simulation: `zeromq`, whose sockets become the simulated network's, and
- * `@temporalio/activity`, for its context. All else that runs is the product as it is.
+ * Three packages are replaced in the process of a simulation: `zeromq`, whose sockets become the simulated network's,
+ * `classic-level`, whose disk is simulated, and `@temporalio/activity`, for its context. All else that runs is the product as it is.
  */
 import { register } from 'node:module';
 
 const REPLACED: Readonly<Record<string, string>> = {
   zeromq: new URL('modules/zeromq.ts', import.meta.url).href,
+  'classic-level': new URL('modules/classic-level.ts', import.meta.url).href,
   '@temporalio/activity': new URL('modules/temporal-activity.ts', import.meta.url).href,
 };
 

@@ -5,6 +5,7 @@ import type { HeldLease } from '../../src/ingest/lease.ts';
 import type { Logger } from '../../src/logging/index.ts';
 import type { Chunk, PartitionLimits } from '../../src/workflows/contract.ts';
 import { simulatedClient } from './cassandra-client.ts';
+import { CONTROL_ENDPOINT, DATA_ENDPOINT } from './engine-host.ts';
 import type { Database } from './database.ts';
 import type { Process } from './scheduler.ts';
 import { STREAM } from './stored.ts';
@@ -78,7 +79,8 @@ export class IngestHost {
       stream: STREAM,
       dialect: 'numbered',
       partitions: options.partitions,
-      endpoint: 'tcp://engine:1',
+      endpoint: DATA_ENDPOINT,
+      controlEndpoint: CONTROL_ENDPOINT,
       bind: false,
       taskQueue: 'settle',
       lease,

@@ -3,6 +3,7 @@
  * `node:timers/promises` run on a scheduler's virtual time. So the product's code runs unchanged, its timers included.
  * Between two planned things everything that is ready runs to its end, in Node's own order, which is always the same.
  */
+import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import timersPromises from 'node:timers/promises';
 import type { Planned, Scheduler } from './scheduler.ts';
@@ -97,6 +98,8 @@ export function takeOverTime(): void {
   });
   Object.defineProperty(performance, 'now', { value: () => scheduler.nowMs });
   Object.assign(timersPromises, { setTimeout: sleep });
+  // The one file operation of an outbox beside its database.
+  Object.assign(fsPromises, { mkdir: () => Promise.resolve() });
   syncBuiltinESMExports();
 }
 

@@ -20,7 +20,7 @@ export interface BookedStep {
 export interface Stated {
   readonly sequence: bigint;
   readonly message: Message;
-  readonly frames: readonly Buffer[];
+  readonly frames: readonly [Buffer, Buffer];
   /** In the order in which they happen. Empty for an event that never happened. */
   readonly steps: readonly BookedStep[];
 }

@@ -3,6 +3,7 @@
  * allowed. Then it must be found, by a stop or a halt that names it, and nothing of it may be settled.
  */
 import type { Stop } from '../../src/ingest/stop.ts';
+import { EVENT, keyOf, TOTAL_BYTES } from '../../src/publisher/outbox-state.ts';
 import { MISBEHAVIOURS, type Misbehaviour } from './faults.ts';
 import type { Account } from './market.ts';
 import type { Random } from './random.ts';
@@ -14,6 +15,8 @@ const TRY_MS = 300;
 const PATIENCE_MS = 20_000;
 /** An engine that changed its history says it again so often, ms. */
 const INSIST_MS = 3_000;
+/** Events of an engine that begins again. */
+const RESTARTED_EVENTS = 5n;
 const REASONS = ['other-content', 'version-mismatch'];
 /** Sequences of an engine that has no right to our balances. */
 const FOREIGN_SEQUENCE = 50_000_000n;
@@ -29,7 +32,6 @@ export class Misconduct {
   /** The first sequence that may be found fault with. */
   #from = 0n;
   #stopped = false;
-  #holes = 0;
   #untilMs = 0;
 
   constructor(simulation: Simulation, random: Random) {
@@ -61,9 +63,8 @@ export class Misconduct {
     if (!this.isHarmful) return false;
     if (this.kind === 'sequence-skipped') {
       if (reason !== 'hole' || BigInt(sequence) !== this.#from) return false;
-      this.#holes += 1;
-      this.#stopped = this.#holes >= 2;
-      return this.#stopped;
+      this.#stopped = true;
+      return true;
     }
     if (!REASONS.includes(reason) || BigInt(sequence) < this.#from) return false;
     this.#stopped = true;
@@ -82,7 +83,7 @@ export class Misconduct {
   }
 
   #try(): void {
-    const { scheduler, faults, network, trace } = this.#simulation;
+    const { scheduler, faults, trace, processes } = this.#simulation;
     if (scheduler.elapsedMs > this.#untilMs) return;
     this.begun = this.#begin();
     if (!this.begun) {
@@ -93,7 +94,7 @@ export class Misconduct {
     }
     faults.count(this.kind);
     trace(() => `misbehaviour: ${this.kind} from sequence ${this.#from}`);
-    network.pumpAll();
+    processes.publish();
   }
 
   #begin(): boolean {
@@ -104,7 +105,6 @@ export class Misconduct {
       case 'other-content-below':
         if (watermark < 3n) return false;
         this.#from = 1n + BigInt(this.#random.below(Number(watermark)));
-        engine.changeHistory(this.#from);
         this.#insist(this.#from);
         return true;
       case 'other-content-above':
@@ -118,8 +118,7 @@ export class Misconduct {
       case 'numbering-restarted':
         if (watermark < 5n) return false;
         this.#from = 1n;
-        for (let sequence = 1n; sequence <= 5n; sequence += 1n) engine.changeHistory(sequence);
-        this.#insist(1n);
+        this.#restartNumbering();
         return true;
       case 'trade-id-twice':
         this.#from = next;
@@ -133,7 +132,7 @@ export class Misconduct {
       }
       case 'sequence-skipped':
         this.#from = next;
-        engine.withhold(next);
+        this.#simulation.network.withheld = next;
         for (let count = 0; count < 5; count += 1) engine.next();
         return true;
       default:
@@ -216,23 +215,39 @@ export class Misconduct {
 
   /** It forgot what it had stated from a number on, and tells another story, from the beginning of what is open. */
   #rewrite(from: bigint): void {
-    const { engine, network } = this.#simulation;
+    const { engine, disk, processes } = this.#simulation;
     const to = this.kind === 'tail-rewritten' ? engine.lastStated : from;
-    for (let sequence = from; sequence <= to; sequence += 1n) engine.changeHistory(sequence);
-    const ingest = this.#simulation.feeding;
-    if (ingest && this.#random.chance(0.7))
-      this.#simulation.killIngest(ingest, this.#random.between(20, 500));
-    for (const connection of network.connections) network.restart(connection);
+    for (let sequence = from; sequence <= to; sequence += 1n)
+      this.#rewriteOutbox(disk.folder(processes.outbox), sequence);
+    const ingest = processes.feeding;
+    if (ingest && this.#random.chance(0.7)) processes.killIngest(ingest, this.#random.between(20, 500));
+    processes.restartEngine(this.#random.between(20, 500), engine);
     this.#insist(from);
   }
 
+  /** What stands in its outbox under a number becomes something else. */
+  #rewriteOutbox(outbox: Map<string, Buffer>, sequence: bigint): void {
+    const key = keyOf(EVENT, sequence).toString('latin1');
+    const held = outbox.get(key);
+    const [, data] = this.#simulation.engine.otherFramesOf(sequence);
+    if (held) outbox.set(key, Buffer.concat([held.subarray(0, TOTAL_BYTES), data]));
+  }
+
+  /** It lost its outbox, and begins again at 1 with another stream. */
+  #restartNumbering(): void {
+    const { engine, processes } = this.#simulation;
+    processes.outbox = 'outbox-2';
+    processes.restartEngine(50, {
+      lastStated: RESTARTED_EVENTS,
+      framesOf: (sequence) => engine.otherFramesOf(sequence),
+    });
+  }
+
+  /** It says something else under an old number, again and again. */
   #insist(from: bigint): void {
-    const { scheduler, network } = this.#simulation;
+    const { scheduler, network, engine } = this.#simulation;
     if (this.isFound() === true) return;
-    for (const connection of network.connections) {
-      if (connection.cursor !== undefined && connection.cursor > from) connection.cursor = from;
-      network.pump(connection);
-    }
+    for (const link of network.dataLinks) network.inject(link, [...engine.otherFramesOf(from)]);
     scheduler.in(scheduler.world, INSIST_MS, () => {
       this.#insist(from);
     });

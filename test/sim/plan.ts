@@ -1,12 +1,15 @@
 /** Faults of processes and servers, each at a moment: how many, which, when. They are carried out on a running simulation. */
 import type { Faults, PlannedFault } from './faults.ts';
 import { PLANNED_FAULTS } from './faults.ts';
+import type { Link } from './network.ts';
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
 /** Every seed has so many of these at least. */
 const PLANNED_MIN = 3;
 const PLANNED_MAX = 9;
+/** Messages that are said again at once, at most. */
+const REPEATED_MAX = 20;
 
 /** What happens when; `ms` after the start. */
 export interface PlannedEvent {
@@ -34,53 +37,51 @@ export function carryOut(kind: PlannedFault, simulation: Simulation, faults: Fau
 }
 
 function strike(kind: PlannedFault, simulation: Simulation): boolean {
-  const { random, scheduler, network, database, server } = simulation;
+  const { random, scheduler, network, database, server, processes, engine } = simulation;
   const { nowMs } = scheduler;
-  const connection = network.connections[0];
+  const [link] = network.dataLinks;
   switch (kind) {
     case 'worker-killed': {
-      const worker = random.pick(simulation.workers);
-      simulation.killWorker(worker, random.between(20, 8_000));
+      const worker = random.pick(processes.workers);
+      processes.killWorker(worker, random.between(20, 8_000));
       return true;
     }
     case 'worker-stopped': {
-      random.pick(simulation.workers).process.stalledUntilMs = nowMs + random.between(500, 40_000);
+      random.pick(processes.workers).process.stalledUntilMs = nowMs + random.between(500, 40_000);
       return true;
     }
     case 'ingest-killed': {
-      const ingest = simulation.feeding;
+      const ingest = processes.feeding;
       if (!ingest) return false;
-      simulation.killIngest(ingest, random.between(20, 3_000));
+      processes.killIngest(ingest, random.between(20, 3_000));
       return true;
     }
     case 'ingest-stopped': {
-      const ingest = simulation.feeding;
+      const ingest = processes.feeding;
       if (!ingest) return false;
       ingest.process.stalledUntilMs = nowMs + random.between(100, 20_000);
       return true;
     }
     case 'ingest-second':
-      simulation.secondIngest(random.chance(0.5));
+      processes.secondIngest(random.chance(0.5));
       return true;
     case 'engine-restarted':
-      if (!connection) return false;
-      for (const one of network.connections) network.reset(one, false);
+      processes.restartEngine(random.between(20, 3_000), engine);
       return true;
     case 'connection-reset':
-      if (!connection) return false;
-      network.reset(connection, false);
+      if (!link) return false;
+      network.cut(link, 'lost');
       return true;
     case 'messages-lost':
-      if (connection?.cursor === undefined || connection.cursor >= simulation.engine.lastStated) return false;
-      connection.cursor += BigInt(1 + random.below(5));
+      if (!link) return false;
+      network.loseNext = true;
       return true;
     case 'messages-repeated':
-      if (connection?.cursor === undefined || connection.cursor < 3n) return false;
-      connection.cursor -= BigInt(1 + random.below(Math.min(20, Number(connection.cursor) - 1)));
-      network.pump(connection);
+      if (!link || engine.lastStated === 0n) return false;
+      repeat(link, simulation);
       return true;
     case 'messages-reordered':
-      return connection !== undefined && network.reset(connection, true);
+      return link !== undefined && network.cut(link, 'late');
     case 'replica-down':
       random.pick(database.replicas).downUntilMs = nowMs + random.between(500, 20_000);
       return true;
@@ -90,5 +91,14 @@ function strike(kind: PlannedFault, simulation: Simulation): boolean {
     default:
       server.awayUntilMs = nowMs + random.between(200, 15_000);
       return true;
+  }
+}
+
+/** The engine says some of what it said again. */
+function repeat(link: Link, { random, network, engine }: Simulation): void {
+  const from = 1n + BigInt(random.below(Number(engine.lastStated)));
+  for (let count = random.below(REPEATED_MAX), at = from; count >= 0 && at <= engine.lastStated; count -= 1) {
+    network.inject(link, [...engine.framesOf(at)]);
+    at += 1n;
   }
 }
