@@ -9,6 +9,9 @@ import { Simulation, type Outcome } from './simulation.ts';
 const TRACE_LINES_MAX = 200;
 
 takeOverTime();
+/** Frames of a stack. Errors are many here, and mostly ordinary. */
+const STACK_FRAMES = 0;
+const STACK_FRAMES_TRACED = 10;
 
 /** Runs the command. */
 export async function command(args: string[]): Promise<void> {
@@ -81,6 +84,7 @@ process.on('unhandledRejection', (error) => {
 
 async function runSeed(seed: number, trace: boolean): Promise<Outcome> {
   unhandled = [];
+  Error.stackTraceLimit = trace ? STACK_FRAMES_TRACED : STACK_FRAMES;
   const outcome = await new Simulation(seed, trace).run();
   if (unhandled.length === 0) return outcome;
   return {

@@ -9,6 +9,8 @@ export interface Report {
   readonly faults: Readonly<Record<string, number>>;
 }
 
+/** A young generation that holds a whole seed is collected seldom. */
+export const NODE_OPTIONS = ['--max-semi-space-size=64', '--import', 'tsx/esm'];
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
 /**

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { NODE_OPTIONS } from '../jobs.ts';
 import { PLANTED_BUGS } from './bugs.ts';
 import { plant } from './plant.ts';
 
@@ -36,8 +37,7 @@ for (const bug of PLANTED_BUGS) {
   try {
     const { seeds, from } = values;
     const args = [
-      '--import',
-      'tsx/esm',
+      ...NODE_OPTIONS,
       'test/sim/main.ts',
       '--seeds',
       seeds,
