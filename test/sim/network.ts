@@ -205,9 +205,9 @@ export class Network {
     for (const socket of [bound, connector])
       scheduler.in(socket.process, random.between(0.1, 3), () => {
         if (!link.open || socket.closed) return;
+        socket.added(link);
         socket.tell(socket === bound ? 'accept' : 'connect');
         socket.tell('handshake');
-        socket.added(link);
       });
   }
 
