@@ -1,6 +1,7 @@
 /** The driver's client as a process of the simulation has it: what `src/ledger` calls of it, on the simulated database. */
 import { errors, types, type Client } from 'cassandra-driver';
-import type { Answer, Database } from './database.ts';
+import type { Answer } from './answers.ts';
+import type { Database } from './database.ts';
 import { mutationOf, type Params, type ResultRow } from './queries.ts';
 import type { Random } from './random.ts';
 import type { Process, Scheduler } from './scheduler.ts';

@@ -5,30 +5,24 @@
  * the log's time. Lightweight transactions happen at one moment. Everything that a client can see of this, late, partly
  * or never carried out writes and stale reads, follows from when which replica got what.
  */
-import { errors, types } from 'cassandra-driver';
-import { merge, type Row, type TieListener } from './cells.ts';
+import { errors, type types } from 'cassandra-driver';
+import { connectionLost, DONE, isOne, isSerial, unavailable, type Answer } from './answers.ts';
+import { merge, type Row } from './cells.ts';
+import { Delivery } from './delivery.ts';
 import type { Faults } from './faults.ts';
-import { askedBy, changedRow, meets, resultOf, type Asked, type Params, type ResultRow } from './queries.ts';
+import { askedBy, changedRow, meets, resultOf, type Asked, type Params } from './queries.ts';
 import type { Random } from './random.ts';
 import { Replica, type Mutation } from './replica.ts';
 import type { Process, Scheduler } from './scheduler.ts';
+import { ignoreTie, mergeAll, rowsOf } from './slices.ts';
 import type { ReadStatement, WriteStatement } from './statements.ts';
 
 const REPLICAS = 3;
 const QUORUM = 2;
-/** A replica that is back learns of what it missed after so long, ms. */
-const HINT_MS = 500;
 /** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
 const TIMEOUT_MS_MAX = 12_000;
 /** The batch log is replayed within this time, ms: below the settler's doubtMs. */
 const REPLAY_MS_MAX = 29_900;
-
-/** How an answer to a client ends. */
-export type Answer =
-  | { readonly kind: 'rows'; readonly rows: readonly ResultRow[]; readonly applied: boolean }
-  | { readonly kind: 'error'; readonly error: Error };
-
-const DONE: Answer = { kind: 'rows', rows: [], applied: true };
 
 /** How a write is to be carried out. */
 export interface WriteOptions {
@@ -60,16 +54,13 @@ export class Database {
   awayUntilMs = 0;
   readonly #options: DatabaseOptions;
   readonly #timeoutMs: number;
-  /** How often a write reaches its replicas one by one, and how far apart at most, ms. */
-  readonly #apart: number;
-  readonly #apartMs: number;
+  readonly #delivery: Delivery;
 
   constructor(options: DatabaseOptions) {
     const { random } = options;
     this.#options = options;
     this.#timeoutMs = random.pick([1_000, 3_000, TIMEOUT_MS_MAX]);
-    this.#apart = random.pick([0.05, 0.3, 0.8]);
-    this.#apartMs = random.pick([5, 50, 300]);
+    this.#delivery = new Delivery(this.replicas, options);
   }
 
   /** A write has reached a coordinator. */
@@ -98,7 +89,7 @@ export class Database {
       const acknowledged = (): void => {
         if (!lost) this.#answer(answer, DONE);
       };
-      this.#spread(mutations, slowMs, acknowledged, timeOut, isOne(consistency) ? 1 : QUORUM);
+      this.#delivery.spread(mutations, slowMs, acknowledged, timeOut, isOne(consistency) ? 1 : QUORUM);
       if (lost) this.#timeOut(answer);
       return;
     }
@@ -113,10 +104,10 @@ export class Database {
     const laterMs = random.chance(0.3)
       ? random.between(REPLAY_MS_MAX - 2_000, REPLAY_MS_MAX)
       : random.between(0, REPLAY_MS_MAX);
-    if (fault === 'batch-partial' || fault === 'write-partial') this.#spreadPart(mutations);
+    if (fault === 'batch-partial' || fault === 'write-partial') this.#delivery.spreadPart(mutations);
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
     if (logged || fault === 'write-late' || random.chance(0.5))
-      this.#spread(mutations, laterMs, nothing, nothing);
+      this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
   }
 
   /** A read has reached a coordinator. */
@@ -152,7 +143,7 @@ export class Database {
         this.#answer(answer, this.#result(statement, [...(rows ?? new Map<string, Row>()).values()]));
       });
     };
-    const apartMs = random.chance(this.#apart) ? random.between(0, this.#apartMs) : 0;
+    const apartMs = random.chance(this.#delivery.apart) ? random.between(0, this.#delivery.apartMs) : 0;
     scheduler.in(scheduler.world, beforeMs, () => {
       found.push(rowsOf(up[0] as Replica, asked));
       if (apartMs > 0 && up[1]) {
@@ -207,10 +198,7 @@ export class Database {
 
   /** Lets a replica have a row. */
   apply(replica: Replica, mutation: Mutation): void {
-    const onTie: TieListener = (column, a, b) => {
-      this.#options.onTie(mutation.partition, column, a, b);
-    };
-    replica.apply(mutation, onTie);
+    this.#delivery.apply(replica, mutation);
   }
 
   #everywhere(asked: Asked): Row[] {
@@ -236,75 +224,6 @@ export class Database {
     return { kind: 'rows', rows: resultOf(statement, rows), applied: true };
   }
 
-  /**
-   * Lets replicas have a write, one by one or at once.
-   *
-   * @param acknowledged called when as many as needed have all of it
-   * @param missing called for each that cannot take it now
-   */
-  #spread(
-    mutations: readonly Mutation[],
-    slowMs: number,
-    acknowledged: () => void,
-    missing: () => void,
-    needed = QUORUM,
-  ): void {
-    const { scheduler, random, faults } = this.#options;
-    const missed = faults.strikes('replica-missed') ? random.below(REPLICAS) : -1;
-    const missedMs = random.chance(0.5) ? random.between(1_000, 60_000) : Infinity;
-    const isApart = missed >= 0 || random.chance(this.#apart);
-    const groups = isApart ? byPartition(mutations) : [mutations];
-    let left = groups.length;
-    for (const group of groups) {
-      let replicas = 0;
-      const arrives = (replica: Replica): void => {
-        if (!this.#deliver(replica, group)) {
-          missing();
-          return;
-        }
-        replicas += 1;
-        if (replicas === needed) left -= 1;
-        if (replicas === needed && left === 0) acknowledged();
-      };
-      if (!isApart) {
-        scheduler.in(scheduler.world, slowMs, () => {
-          for (const replica of this.replicas) arrives(replica);
-        });
-        continue;
-      }
-      for (const [index, replica] of this.replicas.entries())
-        if (index !== missed)
-          scheduler.in(scheduler.world, slowMs + random.between(0, this.#apartMs), () => {
-            arrives(replica);
-          });
-        else if (missedMs < Infinity)
-          scheduler.in(scheduler.world, missedMs, () => {
-            this.#deliver(replica, group);
-          });
-    }
-  }
-
-  /** Lets some replicas have some of it, now. */
-  #spreadPart(mutations: readonly Mutation[]): void {
-    const { random } = this.#options;
-    const share = random.between(0.1, 0.9);
-    for (const group of byPartition(mutations))
-      for (const replica of this.replicas) if (random.chance(share)) this.#deliver(replica, group);
-  }
-
-  /** A replica that is down is told when it is back: the coordinator kept a hint. False then. */
-  #deliver(replica: Replica, mutations: readonly Mutation[]): boolean {
-    const { scheduler } = this.#options;
-    if (replica.downUntilMs > scheduler.nowMs) {
-      scheduler.in(scheduler.world, replica.downUntilMs - scheduler.nowMs + HINT_MS, () => {
-        this.#deliver(replica, mutations);
-      });
-      return false;
-    }
-    for (const mutation of mutations) this.apply(replica, mutation);
-    return true;
-  }
-
   #isAway(answer: (answer: Answer) => void): boolean {
     const { scheduler, random } = this.#options;
     if (this.awayUntilMs <= scheduler.nowMs) return false;
@@ -326,59 +245,3 @@ export class Database {
 }
 
 const nothing = (): void => undefined;
-const ignoreTie: TieListener = () => undefined;
-
-function rowsOf(replica: Replica, asked: Asked): Map<string, Row> {
-  const found = new Map<string, Row>();
-  if (asked.clusterings) {
-    for (const clustering of asked.clusterings) {
-      const row = replica.row(asked.partition, clustering);
-      if (row) found.set(clustering, row);
-    }
-    return found;
-  }
-  for (const [clustering, row] of replica.rows(asked.partition))
-    if (asked.fits(row)) found.set(clustering, row);
-  return found;
-}
-
-function mergeAll(found: readonly Map<string, Row>[]): Map<string, Row> {
-  const [first = new Map<string, Row>(), ...others] = found;
-  const merged = new Map(first);
-  for (const other of others)
-    for (const [clustering, row] of other) {
-      const before = merged.get(clustering);
-      merged.set(clustering, before ? merge(before, row, ignoreTie) : row);
-    }
-  return merged;
-}
-
-function byPartition(mutations: readonly Mutation[]): Mutation[][] {
-  const groups = new Map<string, Mutation[]>();
-  for (const mutation of mutations) {
-    const group = groups.get(mutation.partition);
-    if (group) group.push(mutation);
-    else groups.set(mutation.partition, [mutation]);
-  }
-  return [...groups.values()];
-}
-
-function isSerial(consistency: types.consistencies): boolean {
-  return consistency === types.consistencies.serial || consistency === types.consistencies.localSerial;
-}
-
-function isOne(consistency: types.consistencies): boolean {
-  return consistency === types.consistencies.one || consistency === types.consistencies.localOne;
-}
-
-function unavailable(): Answer {
-  const error = new errors.ResponseError(
-    types.responseErrorCodes.unavailableException,
-    'not enough replicas are alive',
-  );
-  return { kind: 'error', error };
-}
-
-function connectionLost(): Answer {
-  return { kind: 'error', error: new errors.NoHostAvailableError({}, 'the connection was lost') };
-}

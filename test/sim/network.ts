@@ -16,7 +16,7 @@ export interface NetworkOptions {
   /** Told whenever a socket asks for its next message. */
   onAsked(process: Process): void;
   /** Told of each message that is sent towards an engine. */
-  onControl(frames: Frames): void;
+  readonly onControl: (frames: Frames) => void;
   readonly trace: (text: () => string) => void;
 }
 
