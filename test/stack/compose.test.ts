@@ -75,10 +75,16 @@ describe('the compose file', () => {
     expect(cassandra.image).toBe(`cassandra:${cassandraVersionPinned()}`);
   });
 
-  test("sets Cassandra's batch threshold as the stack does", () => {
-    expect(cassandra.command.join(' ')).toContain(
-      `batch_size_warn_threshold: ${String(cassandraYaml['batch_size_warn_threshold'])}/`,
-    );
+  test.each([
+    'batch_size_warn_threshold',
+    'unlogged_batch_across_partitions_warn_threshold',
+    'memtable_allocation_type',
+    'memtable_offheap_space',
+    'concurrent_compactors',
+  ])("sets Cassandra's %s as the stack does, and only so", (setting) => {
+    const command = cassandra.command.join(' ');
+    expect(command).toContain(`'${setting}: ${String(cassandraYaml[setting])}'`);
+    expect(/sed -i -E '\/\^\(([^)]+)\)/.exec(command)?.[1]?.split('|')).toContain(setting);
   });
 
   test('publishes on loopback only, where the stack would be', () => {

@@ -5,6 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { workerMemory } from './worker-memory.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/settled.mjs', import.meta.url));
 const STOP_MS_MAX = 45_000;
@@ -44,9 +45,13 @@ export class Child {
     this.name = options.args[0] ?? '';
     this.logPath = options.logPath;
     const log = openSync(options.logPath, 'a');
+    const { execArgv, env } =
+      this.name === 'worker' && options.program === undefined
+        ? workerMemory(options.env)
+        : { execArgv: [], env: options.env };
     this.#process = fork(options.program ?? PROGRAM, [...options.args], {
-      env: options.env,
-      execArgv: [...(options.execArgv ?? [])],
+      env,
+      execArgv: [...execArgv, ...(options.execArgv ?? [])],
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });
     closeSync(log);
