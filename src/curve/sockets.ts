@@ -36,17 +36,16 @@ export class CurvePeersError extends Error {
 }
 
 /**
- * Sets CURVE up on a socket that is neither bound nor connected yet.
+ * Sets CURVE up on a socket that is neither bound nor connected yet. Its list ends with the socket.
  *
  * @param bind true where the socket will be bound
- * @returns what ends it, to be called after the socket was closed
  * @throws {@link CurvePeersError} where the socket will be connected and there is not exactly one peer's key
  */
 export async function secureSocket(
   socket: Socket,
   bind: boolean,
   { keys, peers, onRefused }: CurveOptions,
-): Promise<() => void> {
+): Promise<void> {
   socket.curveSecretKey = keys.secretKey.reveal();
   socket.curvePublicKey = keys.publicKey;
   if (!bind) {
@@ -56,7 +55,7 @@ export async function secureSocket(
         `a socket that connects needs the public key of the one that binds, and only that: ${peers.length} are given`,
       );
     socket.curveServerKey = server.key;
-    return () => undefined;
+    return;
   }
   const allowed = new Set(peers.map(({ key }) => key));
   const { domain, end } = await admit({
@@ -73,5 +72,5 @@ export async function secureSocket(
     const kind = error.code === 'ERR_ZMTP_MECHANISM_MISMATCH' ? 'no-curve' : 'handshake';
     onRefused?.({ kind, address });
   });
-  return end;
+  socket.events.on('end', end);
 }

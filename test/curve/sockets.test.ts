@@ -30,12 +30,10 @@ async function opened(
   peers = named(server),
   onRefused?: (refused: RefusedPeer) => void,
 ): Promise<string> {
-  const end = keys
-    ? await secureSocket(socket, bind, { keys, peers, ...(onRefused ? { onRefused } : {}) })
-    : () => undefined;
-  ends.push(end, () => {
+  ends.push(() => {
     socket.close();
   });
+  if (keys) await secureSocket(socket, bind, { keys, peers, ...(onRefused ? { onRefused } : {}) });
   if (bind) await socket.bind(endpoint);
   else socket.connect(endpoint);
   return socket.lastEndpoint ?? endpoint;
@@ -135,15 +133,29 @@ describe('two sockets of one process with lists of their own', () => {
 });
 
 describe('a socket that was opened for CURVE', () => {
-  it('lets nobody in once its list is gone', async () => {
+  it('lets nobody in who can not be asked about', async () => {
     const push = new Push({ linger: 0, immediate: true, sendTimeout: 500 });
-    const end = await secureSocket(push, true, { keys: server, peers: named(friend) });
     ends.push(() => {
       push.close();
     });
+    await secureSocket(push, true, { keys: server, peers: named(friend) });
+    // As if its list were gone: the handler knows nothing of this domain.
+    push.zapDomain = 'another';
     await push.bind(ANY);
-    end();
-    await sleep(50);
+    const pull = new Pull({ linger: 0 });
+    await opened(pull, false, push.lastEndpoint!, friend);
+    await expect(push.send('nobody may have this')).rejects.toThrow(/not possible or timed out/);
+  }, 60_000);
+
+  it('lets nobody in where there is no handler at all', async () => {
+    const push = new Push({ linger: 0, immediate: true, sendTimeout: 500 });
+    ends.push(() => {
+      push.close();
+    });
+    const { publicKey, secretKey } = server;
+    Object.assign(push, { curvePublicKey: publicKey, curveSecretKey: secretKey.reveal(), curveServer: true });
+    Object.assign(push, { zapDomain: 'settled', zapEnforceDomain: true });
+    await push.bind(ANY);
     const pull = new Pull({ linger: 0 });
     await opened(pull, false, push.lastEndpoint!, friend);
     await expect(push.send('nobody may have this')).rejects.toThrow(/not possible or timed out/);

@@ -3,9 +3,11 @@
  * killed, held up, or ended. Never two at once, nothing lost, nothing twice.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Child } from '../../src/cli/demo/child.ts';
 import type { IngestEnding, IngestProgress } from '../../src/ingest/ingest.ts';
@@ -33,6 +35,7 @@ afterAll(async () => {
 });
 
 const LEASE_MS = 4_000;
+const PROGRAM = fileURLToPath(new URL('../../bin/settled.mjs', import.meta.url));
 
 /** An ingest of its own process, and what it told. */
 class Process extends Child {
@@ -95,6 +98,16 @@ describe('a second ingest', () => {
     expect(second.log).toMatch(/standby: lease 1 is held by .* pid \d+; takes over when it runs out/);
     await rig.send(engine, messages.slice(0, half));
     await until('some is settled', () => first.watermark > 0);
+    const status = await execa(process.execPath, [PROGRAM, 'status', '--json'], {
+      env: rig.env(stream),
+      reject: false,
+    });
+    const { streams } = JSON.parse(status.stdout) as { streams: { stream: string; ingest: object }[] };
+    expect(streams.find((one) => one.stream === stream)?.ingest).toEqual({
+      lease: '1',
+      holder: `${hostname()} pid ${first.pid}`,
+      held: true,
+    });
     first.kill();
     const killedMs = performance.now();
     await second.until('ready');
