@@ -1,14 +1,22 @@
-/** The ingest's CURVE keys out of the configuration: read once, at the edge. */
+/** CURVE keys out of files that a person named: read once, at the edge. */
 import type { Config } from '../config/index.ts';
 import { readCurveKeys, readPublicKeys, type CurveOptions } from '../curve/index.ts';
 
 /**
- * The keys, or undefined where the sockets are in the clear.
+ * The keys of these files, or undefined where none are named: then the sockets are in the clear.
  *
- * @throws KeyFileError naming the file and what to do
+ * @throws KeyFileError naming the file and what to do; Error where only one is named
  */
-export function ingestCurve({ ingest }: Config): Pick<CurveOptions, 'keys' | 'peers'> | undefined {
-  const { curveKeyPath, curvePeersPath } = ingest;
-  if (curveKeyPath === undefined || curvePeersPath === undefined) return undefined;
-  return { keys: readCurveKeys(curveKeyPath), peers: readPublicKeys(curvePeersPath) };
+export function curveOf(
+  secretKeyPath: string | undefined,
+  peerKeysPath: string | undefined,
+): Pick<CurveOptions, 'keys' | 'peers'> | undefined {
+  if (secretKeyPath === undefined && peerKeysPath === undefined) return undefined;
+  if (secretKeyPath === undefined || peerKeysPath === undefined)
+    throw new Error("our CURVE secret key and the other side's public keys go together: give both files");
+  return { keys: readCurveKeys(secretKeyPath), peers: readPublicKeys(peerKeysPath) };
 }
+
+/** The ingest's keys. */
+export const ingestCurve = ({ ingest }: Config): Pick<CurveOptions, 'keys' | 'peers'> | undefined =>
+  curveOf(ingest.curveKeyPath, ingest.curvePeersPath);

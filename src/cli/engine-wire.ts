@@ -2,6 +2,7 @@
  * The two ways in which the simulated engine sends: through the publisher, with an outbox on disk, and by a bare PUSH socket
  * as classic engines do. They differ in when the sending is over: when all is settled, or when all is handed over.
  */
+import type { CurveOptions } from '../curve/sockets.ts';
 import {
   OutboxFullError,
   OutboxOpenError,
@@ -62,6 +63,7 @@ export class PushWire implements EngineWire {
     readonly endpoint: string;
     readonly connect: boolean;
     readonly lingerMs: number;
+    readonly curve?: CurveOptions | undefined;
     say(text: string): void;
   }): Promise<PushWire> {
     const publisher = await PushPublisher.open({
@@ -129,6 +131,7 @@ export class OutboxWire implements EngineWire {
     readonly controlEndpoint: string;
     readonly connect: boolean;
     readonly firstSequence?: bigint;
+    readonly curve?: CurveOptions | undefined;
     say(text: string): void;
   }): Promise<OutboxWire> {
     let onNotice: (notice: PublisherNotice) => void = () => undefined;

@@ -81,7 +81,9 @@ export class Control {
     if (!options.bind)
       control.#endWatching = watchGivenUp(socket, (address) => {
         if (control.#closed) return;
-        options.onFault(`${address} does not speak ZeroMQ as an engine's control socket (ROUTER) does`);
+        options.onFault(
+          `${address} does not speak ZeroMQ as an engine's control socket (ROUTER) does, or refuses our CURVE key`,
+        );
         socket.connect(options.endpoint);
       });
     void control.#run();

@@ -4,6 +4,8 @@
  * more events in flight (I6, I7). It ends when it is closed, or with a {@link Stop} that names the place.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RefusedPeers } from '../curve/refused.ts';
+import type { CurveOptions } from '../curve/sockets.ts';
 import { rowOf } from '../domain/chunk.ts';
 import { describeEvent, eventId, type SettlementEvent } from '../domain/event.ts';
 import { legsOf, touchesOf, type Touch } from '../domain/legs.ts';
@@ -55,6 +57,7 @@ export class Ingest {
   readonly #recovery: Recovery;
   /** Balances touched by each event in flight. */
   readonly #touches = new Map<bigint, readonly Touch[]>();
+  readonly #refused: RefusedPeers;
   #messages = 0;
   #accepted = 0;
   #duplicates = 0;
@@ -69,12 +72,14 @@ export class Ingest {
     storage: CassandraStorage,
     opening: Opening,
     receiver: Receiver,
+    refused: RefusedPeers,
   ) {
     const { cassandra, stream, log } = options;
     const { lease, watermark } = opening;
     this.#options = options;
     this.#opening = opening;
     this.#receiver = receiver;
+    this.#refused = refused;
     this.#sequence = sequenceOf(options, storage, opening);
     this.#watermark = new Watermark(watermark, async (reached) => {
       await writeWatermark(cassandra, stream, reached);
@@ -145,7 +150,9 @@ export class Ingest {
    *
    * @throws StreamMismatchError, UnfinishedStreamError (opening.ts), or Error if the endpoint cannot be opened
    */
-  static async open(options: IngestOptions): Promise<Ingest> {
+  static async open(given: IngestOptions): Promise<Ingest> {
+    const refused = refusedPeers(given);
+    const options = given.curve ? { ...given, curve: countingRefused(given.curve, refused) } : given;
     const storage = new CassandraStorage(options.cassandra, options.storage);
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
     const lease = options.lease.number;
@@ -156,13 +163,14 @@ export class Ingest {
     const receiver = await Receiver.open({
       endpoint: options.endpoint,
       bind: options.bind,
+      curve: options.curve,
       highWaterMark: options.receiveHighWaterMark,
       onConnection: (change, address) => {
         logConnection(options, change, address);
         if (change === 'ready' || change === 'closed') changed(change === 'ready');
       },
     });
-    const ingest = new Ingest(options, storage, opening, receiver);
+    const ingest = new Ingest(options, storage, opening, receiver, refused);
     changed = (isReady) => {
       ingest.#recovery.dataChanged(isReady);
     };
@@ -194,6 +202,7 @@ export class Ingest {
       accepted: this.#accepted,
       duplicates: this.#duplicates,
       rejected: this.#rejects.counts,
+      refusedPeers: this.#refused.counts,
       unknownFields: this.#unknownFields,
       ...this.#recovery.counts,
       inFlight: this.#inFlight,
@@ -410,9 +419,33 @@ function sequenceOf(
   });
 }
 
+function refusedPeers({ log }: IngestOptions): RefusedPeers {
+  return new RefusedPeers((peer, total) => {
+    log.warn(
+      { ...peer, total },
+      'peer refused: only keys of SETTLED_INGEST_CURVE_PEER_KEYS_PATH may connect',
+    );
+  });
+}
+
+function countingRefused(curve: CurveOptions, refused: RefusedPeers): CurveOptions {
+  return {
+    ...curve,
+    onRefused: (peer) => {
+      refused.note(peer);
+    },
+  };
+}
+
 function logConnection({ log, bind }: IngestOptions, change: ConnectionChange, address: string): void {
   if (change === 'ready') return;
   if (change === 'opened') log.info({ address }, 'connection opened');
+  else if (change === 'unauthorized')
+    log.error(
+      { address },
+      'the engine does not let us in, or is another than we were told: its list must have our CURVE public key, and our ' +
+        'peer keys its own, or both sides must speak in the clear; trying again',
+    );
   else if (change === 'refused')
     log.error(
       { address },

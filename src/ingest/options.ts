@@ -1,6 +1,7 @@
 /** What an ingest is made of. */
 import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
+import type { CurveOptions } from '../curve/sockets.ts';
 import type { StorageOptions } from '../ledger/storage.ts';
 import type { Logger } from '../logging/index.ts';
 import type { Dialect } from '../wire/message.ts';
@@ -19,6 +20,8 @@ export interface IngestOptions {
   readonly partitions: number;
   readonly endpoint: string;
   readonly bind: boolean;
+  /** Our CURVE keys and the engine's; the sockets are in the clear where left out. */
+  readonly curve?: CurveOptions | undefined;
   /** The engine's control socket, opened like the other; undefined for an engine that can't send again. */
   readonly controlEndpoint?: string | undefined;
   /** @default RESUMPTION_LIMITS */

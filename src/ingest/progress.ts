@@ -10,6 +10,8 @@ export interface IngestProgress {
   readonly duplicates: number;
   /** Rejected messages by reason. */
   readonly rejected: Readonly<Record<string, number>>;
+  /** Peers that were refused where we bind, by kind: keys that are not on the list, no CURVE. */
+  readonly refusedPeers: Readonly<Record<string, number>>;
   /** Fields that no message should have. */
   readonly unknownFields: number;
   /** How often the engine was asked to send again. */

@@ -8,10 +8,12 @@ import { TRANSPORT_BYTES_MAX } from '../wire/message.ts';
 import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
 
 /**
- * What happened to a connection. `ready`: both sides speak ZeroMQ, and messages can come. `refused`: the transport ended it, since what came was above its limit or no ZeroMQ;
- * that is known where we connect. Where we bind, the same shows as `closed`.
+ * What happened to a connection. `ready`: both sides speak ZeroMQ, and messages can come. `refused`: the transport ended
+ * it, since what came was above its limit or no ZeroMQ; `unauthorized`: the engine does not know our CURVE key, has
+ * another than we were given, or one side speaks in the clear. Both are known where we connect; where we bind, the same
+ * shows as `closed`.
  */
-export type ConnectionChange = 'opened' | 'ready' | 'closed' | 'refused';
+export type ConnectionChange = 'opened' | 'ready' | 'closed' | 'refused' | 'unauthorized';
 
 /** How to open the socket. */
 export interface ReceiverOptions extends IngestSocketOptions {
@@ -29,6 +31,8 @@ export class Receiver {
   #closed = false;
   #reconnectDue = false;
   #endWatching: () => void = () => undefined;
+  /** The last handshake failed for its keys. */
+  #isUnauthorized = false;
 
   private constructor(socket: Pull, options: ReceiverOptions) {
     this.#socket = socket;
@@ -113,15 +117,40 @@ export class Receiver {
     const { bind, onConnection } = this.#options;
     for (const event of ['accept', 'connect'] as const)
       events.on(event, ({ address }) => onConnection?.('opened', address));
-    events.on('handshake', ({ address }) => onConnection?.('ready', address));
+    events.on('handshake', ({ address }) => {
+      this.#isUnauthorized = false;
+      onConnection?.('ready', address);
+    });
     events.on('disconnect', ({ address }) => onConnection?.('closed', address));
     if (bind) return;
+    this.#watchHandshakes();
     this.#endWatching = watchGivenUp(this.#socket, (address) => {
       if (this.#closed) return;
-      onConnection?.('refused', address);
+      if (!this.#isUnauthorized) onConnection?.('refused', address);
       // A receive that still waits by now has found the buffer empty.
       if (this.#receiving) this.#reconnect();
       else this.#reconnectDue = true;
     });
+  }
+
+  /** Tells once of a row of handshakes that fail for their keys. */
+  #watchHandshakes(): void {
+    const { events } = this.#socket;
+    const { curve, onConnection } = this.#options;
+    const unauthorized = (address: string): void => {
+      if (!this.#isUnauthorized) onConnection?.('unauthorized', address);
+      this.#isUnauthorized = true;
+    };
+    events.on('handshake:error:auth', ({ address }) => {
+      unauthorized(address);
+    });
+    events.on('handshake:error:protocol', ({ address, error }) => {
+      if (error.code === 'ERR_ZMTP_MECHANISM_MISMATCH') unauthorized(address);
+    });
+    // An engine that has another key than we were given just hangs up.
+    if (curve)
+      events.on('handshake:error:other', ({ address }) => {
+        unauthorized(address);
+      });
   }
 }

@@ -4,12 +4,15 @@
  * what is queued (measured).
  */
 import type { Dealer, Pull } from 'zeromq';
+import { secureSocket, type CurveOptions } from '../curve/sockets.ts';
 
 /** Where a socket of an ingest is. */
 export interface IngestSocketOptions {
   readonly endpoint: string;
   /** True: we bind and the engine connects. */
   readonly bind: boolean;
+  /** Our keys and the engine's; in the clear where left out. */
+  readonly curve?: CurveOptions | undefined;
 }
 
 /** Options of every TCP socket of ours. */
@@ -31,8 +34,9 @@ const GIVEN_UP_MS = 500;
  * @throws Error naming the endpoint
  */
 export async function openSocket(socket: Pull | Dealer, options: IngestSocketOptions): Promise<void> {
-  const { endpoint, bind } = options;
+  const { endpoint, bind, curve } = options;
   try {
+    if (curve) await secureSocket(socket, bind, curve);
     if (bind) await socket.bind(endpoint);
     else socket.connect(endpoint);
   } catch (error) {

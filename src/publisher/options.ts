@@ -1,4 +1,5 @@
 /** What a publisher is made of, with its bounds, and what it tells. */
+import type { CurveOptions } from '../curve/sockets.ts';
 
 /** How to open a publisher. */
 export interface PublisherOptions {
@@ -30,6 +31,8 @@ export interface PublisherOptions {
    * first, where the outbox would hold more than its bounds. @default an hour
    */
   readonly graceMs?: number;
+  /** CURVE: our keys and the public keys of the ingests that may connect. In the clear where left out. */
+  readonly curve?: Pick<CurveOptions, 'keys' | 'peers'> | undefined;
   /** Messages queued in the PUSH socket, at most. @default 1000 */
   readonly sendHighWaterMark?: number;
   /** Told what a person should know. */
@@ -52,6 +55,8 @@ export type NoticeKind =
   | 'beyond'
   /** Settled events were trimmed before their time, since the outbox is full. */
   | 'grace-cut'
+  /** A peer was refused: its key is not on the list, or it does not speak CURVE. Told once in a while for each key. */
+  | 'peer-refused'
   /** The connection to an ingest was lost. What it had not taken is sent again when it asks. */
   | 'peer-lost'
   /** The outbox could not be read or trimmed. */

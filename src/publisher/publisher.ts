@@ -7,6 +7,8 @@
  * wherever the sending is; an ingest drops what does not continue its stream and asks for the place where it does. So no
  * message has to be called back, and a message that comes twice is compared, not settled twice (I6).
  */
+import { RefusedPeers } from '../curve/refused.ts';
+import type { RefusedPeer } from '../curve/sockets.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import type { ControlMessage, UnavailableMessage } from '../wire/control.ts';
 import { TOPIC } from '../wire/message.ts';
@@ -48,12 +50,15 @@ export interface PublisherStatus {
   readonly resumes: number;
   /** Ingests connected to the PUSH socket. */
   readonly peers: number;
+  /** Peers that were refused, on both sockets. */
+  readonly peersRefused: number;
 }
 
 /** Publishes one stream. */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #outbox: Outbox;
+  readonly #refused: RefusedPeers;
   readonly #room: OutboxRoom;
   readonly #push: PushPublisher;
   readonly #sender: Sender;
@@ -65,9 +70,10 @@ export class Publisher {
   #settledWaiters: (() => void)[] = [];
   #closing: Promise<void> | undefined;
 
-  private constructor(options: PublisherOptions, outbox: Outbox, push: PushPublisher) {
+  private constructor(options: PublisherOptions, outbox: Outbox, push: PushPublisher, refused: RefusedPeers) {
     const bounds = boundsOf(options);
     this.#options = options;
+    this.#refused = refused;
     this.#room = new OutboxRoom(outbox, bounds, options.whenFull ?? 'wait', (text) => {
       this.#tell('grace-cut', text);
     });
@@ -114,10 +120,18 @@ export class Publisher {
       ...(firstSequence === undefined ? {} : { firstSequence }),
     });
     let publisher: Publisher | undefined;
+    const refused = refusedPeers(options);
+    const curve = options.curve && {
+      ...options.curve,
+      onRefused: (peer: RefusedPeer): void => {
+        refused.note(peer);
+      },
+    };
     try {
       const push = await PushPublisher.open({
         endpoint,
         connect,
+        curve,
         // What is queued for a peer that is gone stands in the outbox.
         lingerMs: 0,
         sendHighWaterMark: options.sendHighWaterMark ?? 1_000,
@@ -130,12 +144,13 @@ export class Publisher {
             text: 'an ingest is gone; what it had not taken is sent again when one asks',
           }),
       });
-      const opened = new Publisher(options, outbox, push);
+      const opened = new Publisher(options, outbox, push, refused);
       publisher = opened;
       try {
         opened.#control = await ControlServer.open({
           endpoint: controlEndpoint,
           connect,
+          curve,
           onMessage: (message) => opened.#hear(message),
           onFault: (decoded) => {
             const what = decoded.kind === 'unknown' ? `type ${decoded.type}` : decoded.faults.join('; ');
@@ -169,7 +184,11 @@ export class Publisher {
     const waiting = this.#appender.waiting.events;
     const { cursor, sent } = this.#sender;
     const peers = this.#push.peersSeen - this.#push.peersLost;
-    return { last, settledUpTo, oldest, cursor, events, bytes, waiting, sent, resumes: this.#resumes, peers };
+    const [resumes, peersRefused] = [this.#resumes, this.#refused.total];
+    return {
+      ...{ last, settledUpTo, oldest, cursor, events, bytes, waiting, sent },
+      ...{ resumes, peers, peersRefused },
+    };
   }
 
   /**
@@ -311,4 +330,11 @@ export class Publisher {
   #tell(kind: NoticeKind, text: string): void {
     this.#options.onNotice?.({ kind, text });
   }
+}
+
+function refusedPeers({ onNotice }: PublisherOptions): RefusedPeers {
+  return new RefusedPeers(({ kind, key, address }, total) => {
+    const who = key === undefined ? address : `${address} with key ${key}`;
+    onNotice?.({ kind: 'peer-refused', text: `a peer was refused (${kind}, ${total} in all): ${who}` });
+  });
 }

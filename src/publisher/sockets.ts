@@ -4,6 +4,7 @@
  * that was queued for it is lost (measured).
  */
 import type { Push, Router } from 'zeromq';
+import { secureSocket, type CurveOptions } from '../curve/sockets.ts';
 
 /** Where a socket of the engine is. */
 export interface EngineSocketOptions {
@@ -11,6 +12,8 @@ export interface EngineSocketOptions {
   readonly endpoint: string;
   /** Connect to a peer that binds. @default false: bind */
   readonly connect?: boolean;
+  /** Our keys and those of the ingests that may connect; in the clear where left out. */
+  readonly curve?: CurveOptions | undefined;
 }
 
 /** The socket could not be opened. */
@@ -41,8 +44,9 @@ export const KEEPALIVE = {
  * @throws {@link PublisherOpenError}
  */
 export async function openSocket(socket: Push | Router, options: EngineSocketOptions): Promise<string> {
-  const { endpoint, connect = false } = options;
+  const { endpoint, connect = false, curve } = options;
   try {
+    if (curve) await secureSocket(socket, !connect, curve);
     if (connect) {
       socket.connect(endpoint);
       return endpoint;

@@ -13,6 +13,7 @@ import type { LeaseKeeper } from '../../ingest/lease.ts';
 import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger, type Logger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
+import { ingestCurve } from '../curve.ts';
 import { divisors } from '../divisors.ts';
 import { holderName, isHolderGone, newHolderId } from '../holder.ts';
 import { storageConsistency } from '../settler-options.ts';
@@ -48,6 +49,7 @@ async function run(flags: Flags): Promise<void> {
     },
   };
   const config = loadConfig(process.env, overrides);
+  const curve = ingestCurve(config);
   const log = createLogger(config.log, { part: 'ingest', stream: config.stream.name });
   const interrupted = new AbortController();
   const interrupt = (): void => {
@@ -60,7 +62,7 @@ async function run(flags: Flags): Promise<void> {
     if (record) requirePartitions(record, config.stream.partitions);
     const temporal = await temporalClient(config);
     try {
-      await serve(flags, { config, log, cassandra, temporal, signal: interrupted.signal });
+      await serve(flags, { config, log, cassandra, temporal, curve, signal: interrupted.signal });
     } finally {
       await temporal.connection.close();
     }
@@ -77,6 +79,7 @@ interface Place {
   readonly log: Logger;
   readonly cassandra: CassandraClient;
   readonly temporal: TemporalClient;
+  readonly curve: ReturnType<typeof ingestCurve>;
   /** Aborted when the process is to end. */
   readonly signal: AbortSignal;
 }
@@ -134,7 +137,7 @@ async function leaseOf(flags: Flags, place: Place): Promise<LeaseKeeper | undefi
 }
 
 async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<IngestEnding> {
-  const { config, log, cassandra, temporal, signal } = place;
+  const { config, log, cassandra, temporal, curve, signal } = place;
   const { stream } = config;
   const ingest = await Ingest.open({
     cassandra,
@@ -146,6 +149,7 @@ async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<Ing
     endpoint: config.ingest.endpoint,
     controlEndpoint: config.ingest.controlEndpoint,
     bind: config.ingest.bind,
+    curve,
     taskQueue: config.temporal.taskQueue,
     lease,
     maxInFlightEvents: config.ingest.maxInFlightEvents,

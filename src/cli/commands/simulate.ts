@@ -20,6 +20,7 @@ import {
 import { RecordingError, recordingLine } from '../../simulator/recording.ts';
 import { sendStream, type SentCounts } from '../../simulator/send.ts';
 import { Simulation } from '../../simulator/simulation.ts';
+import { curveOf } from '../curve.ts';
 import { isWireError, OutboxWire, PushWire, type EngineWire } from '../engine-wire.ts';
 
 /** Stream files are written in pieces of about this size. */
@@ -32,6 +33,8 @@ interface Flags {
   readonly stream?: string;
   readonly outbox?: string | false;
   readonly connect?: true;
+  readonly curveSecretKey?: string;
+  readonly curvePeerKeys?: string;
   readonly scenario: Scenario;
   readonly seed: number;
   readonly trades?: number;
@@ -62,6 +65,8 @@ export function register(program: Command): void {
       'tcp://127.0.0.1:5557',
     )
     .option('--control <tcp://host:port>', 'the control socket beside it', 'tcp://127.0.0.1:5558')
+    .option('--curve-secret-key <file>', 'our CURVE secret key (settled keygen): the sockets are encrypted')
+    .option('--curve-peer-keys <file>', 'public keys of the ingests that may connect, a line each')
     .option('--connect', 'connect to the endpoints instead of binding them')
     .option('--stream <name>', 'the name of the stream (SETTLED_STREAM)')
     .option(
@@ -174,10 +179,11 @@ function outboxFolder(flags: Flags): string | true | undefined {
 
 async function openWire(flags: Flags): Promise<EngineWire> {
   const { endpoint, control, connect = false } = flags;
+  const curve = curveOf(flags.curveSecretKey, flags.curvePeerKeys);
   const folder = outboxFolder(flags);
   let wire: EngineWire;
   if (folder === undefined)
-    wire = await PushWire.open({ endpoint, connect, lingerMs: flags.waitSeconds * 1000, say });
+    wire = await PushWire.open({ endpoint, connect, lingerMs: flags.waitSeconds * 1000, curve, say });
   else {
     const { stack, stream } = loadConfig(process.env, { stream: { name: flags.stream } });
     const outbox = folder === true ? join(stack.home, 'outbox', stream.name) : resolve(folder);
@@ -188,6 +194,7 @@ async function openWire(flags: Flags): Promise<EngineWire> {
       endpoint,
       controlEndpoint: control,
       connect,
+      curve,
       say,
       ...(firstSequence === undefined ? {} : { firstSequence }),
     });
