@@ -183,12 +183,10 @@ export class Publisher {
     const { last, settledUpTo, oldest, events, bytes } = this.#outbox;
     const waiting = this.#appender.waiting.events;
     const { cursor, sent } = this.#sender;
+    const sending = { cursor, sent, resumes: this.#resumes };
     const peers = this.#push.peersSeen - this.#push.peersLost;
-    const [resumes, peersRefused] = [this.#resumes, this.#refused.total];
-    return {
-      ...{ last, settledUpTo, oldest, cursor, events, bytes, waiting, sent },
-      ...{ resumes, peers, peersRefused },
-    };
+    const peersRefused = this.#refused.total;
+    return { last, settledUpTo, oldest, events, bytes, waiting, ...sending, peers, peersRefused };
   }
 
   /**

@@ -1,5 +1,4 @@
 /** CURVE on real sockets: who is on the list gets in, nobody else, and each who does not is counted by name. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Dealer, Pull, Push, Router, type Socket } from 'zeromq';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {

@@ -81,8 +81,6 @@ describe('an engine and an ingest with CURVE', () => {
         'simulate --endpoint tcp://127.0.0.1:0 --control tcp://127.0.0.1:0 --trades 60 ' +
         `--curve-secret-key ${files.engine.secretPath} --curve-peer-keys ${files.ingest.publicPath}`
       ).split(' '),
-        ...['--curve-secret-key', files.engine.secretPath, '--curve-peer-keys', files.ingest.publicPath],
-      ],
       env,
     );
     await until('the engine listens', () => engine.told.some(({ type }) => type === 'listening'));
