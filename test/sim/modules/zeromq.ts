@@ -215,14 +215,3 @@ export class Push extends Socket {
 export function curveKeyPair(): never {
   throw new Error('the simulated network has no CURVE');
 }
-
-/** A ROUTER socket: CURVE's lists need one, and the simulated sockets are in the clear. */
-export class Router {
-  bind(): Promise<void> {
-    return Promise.reject(new Error('the simulated sockets are in the clear'));
-  }
-
-  close(): void {
-    // Nothing was opened.
-  }
-}
