@@ -10,7 +10,16 @@ import { connectionLost, DONE, isOne, isSerial, unavailable, type Answer } from 
 import { merge, type Row } from './cells.ts';
 import { Delivery } from './delivery.ts';
 import type { Faults } from './faults.ts';
-import { askedBy, changedRow, meets, resultOf, type Asked, type Params } from './queries.ts';
+import {
+  askedBy,
+  byPartitionKey,
+  changedRow,
+  meets,
+  resultOf,
+  type Asked,
+  type Params,
+  type ResultRow,
+} from './queries.ts';
 import type { Random } from './random.ts';
 import { Replica, type Mutation } from './replica.ts';
 import type { Process, Scheduler } from './scheduler.ts';
@@ -110,8 +119,29 @@ export class Database {
       this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
   }
 
-  /** A read has reached a coordinator. */
+  /** A read has reached a coordinator. Partitions are read one by one, and answered when the last is there. */
   read(
+    statement: ReadStatement,
+    params: Params,
+    consistency: types.consistencies,
+    answer: (answer: Answer) => void,
+  ): void {
+    const parts = byPartitionKey(statement, params);
+    const rows: ResultRow[] = [];
+    let left = parts.length;
+    for (const part of parts)
+      this.#readPartition(statement, part, consistency, (found) => {
+        if (found.kind === 'error') {
+          answer(found);
+          return;
+        }
+        rows.push(...found.rows);
+        left -= 1;
+        if (left === 0) answer({ kind: 'rows', rows, applied: true });
+      });
+  }
+
+  #readPartition(
     statement: ReadStatement,
     params: Params,
     consistency: types.consistencies,

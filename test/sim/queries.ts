@@ -28,22 +28,42 @@ export function clusteringName(table: Table, valueAt: (column: string) => unknow
   return clustering.map((column) => text(valueAt(column))).join('|');
 }
 
+function isCell(value: unknown): value is Buffer {
+  return Buffer.isBuffer(value);
+}
+
+/** A value as it is stored: cells that the product encoded itself are read, as the server would. */
+function writtenValue(
+  { places, decoders }: WriteStatement,
+  params: Params,
+  at: number,
+): Value | null | undefined {
+  const value = params[places[at] ?? -1] as Value | null | undefined;
+  return isCell(value) ? decoders[at]?.(value) : value;
+}
+
 /** The row that a statement writes. `nowMs` gives the write time where it states none. */
 export function mutationOf(statement: WriteStatement, params: Params, nowMs: number): Mutation {
-  const { table, places, keyPlaces, timestampAt } = statement;
-  const keyValue = (column: string): unknown => params[keyPlaces.get(column) ?? -1];
-  const values = places.map((place) => {
-    const value = params[place] as Value | null | undefined;
-    if (value === null) throw new Error(`a null is a deletion (I3): ${table.name}, parameter ${place}`);
+  const { table, places, timestampAt } = statement;
+  const values = places.map((_, at) => {
+    const value = writtenValue(statement, params, at);
+    if (value === null) throw new Error(`a null is a deletion (I3): ${table.name}, parameter ${at}`);
     return value;
   });
+  const keyValue = (column: string): unknown => values[statement.columns.get(column) ?? -1];
+  const time = timestampAt === undefined ? undefined : params[timestampAt];
   return {
     partition: partitionName(table, keyValue),
     clustering: clusteringName(table, keyValue),
     row: {
       columns: statement.columns,
       values,
-      time: timestampAt === undefined ? BigInt(Math.floor(nowMs * 1_000)) : (params[timestampAt] as bigint),
+      time:
+        time === undefined
+          ? BigInt(Math.floor(nowMs * 1_000))
+          : isCell(time)
+            ? time.readBigInt64BE()
+            : (time as bigint),
     },
   };
 }
@@ -55,12 +75,12 @@ export function changedRow(
   before: Row | undefined,
   nowMs: number,
 ): Pick<Mutation, 'partition' | 'clustering' | 'row'> {
-  const { table, keyPlaces, places } = statement;
+  const { table, keyPlaces } = statement;
   const keyValue = (column: string): unknown => params[keyPlaces.get(column) ?? -1];
   const cells = new Map<string, Value | undefined>();
   if (before) for (const column of before.columns.keys()) cells.set(column, valueOf(before, column));
   for (const [column, at] of statement.columns)
-    cells.set(column, (params[places[at] ?? -1] as Value | null | undefined) ?? undefined);
+    cells.set(column, writtenValue(statement, params, at) ?? undefined);
   return {
     partition: partitionName(table, keyValue),
     clustering: clusteringName(table, keyValue),
@@ -70,6 +90,17 @@ export function changedRow(
       time: BigInt(Math.floor(nowMs * 1_000)),
     },
   };
+}
+
+/** One set of values for each partition that a SELECT asks for: the server reads each by itself. */
+export function byPartitionKey(statement: ReadStatement, params: Params): Params[] {
+  const several = statement.conditions.find(
+    ({ column, operator }) => operator === 'IN' && statement.table.partition.includes(column),
+  );
+  if (!several) return [params];
+  return (params[several.at] as readonly unknown[]).map((value) =>
+    params.map((one, at) => (at === several.at ? value : one)),
+  );
 }
 
 /** Which rows a SELECT asks for. */

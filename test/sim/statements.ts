@@ -2,11 +2,14 @@
  * The statements that the product sends, understood: each text is read once. What is none of the few shapes that
  * `src/ledger` uses is refused by its text, so that a new statement is noticed here and not passed over.
  */
+import type { Value } from './cells.ts';
 import { MIGRATIONS } from '../../src/ledger/migrate.ts';
 
 /** A table's primary key. */
 export interface Table {
   readonly name: string;
+  /** Types of its columns. */
+  readonly types: ReadonlyMap<string, string>;
   readonly partition: readonly string[];
   readonly clustering: readonly string[];
 }
@@ -22,6 +25,9 @@ export interface Condition {
 /** A null that stands in the statement itself. */
 export const NO_PARAMETER = -1;
 
+/** Reads a cell. */
+export type Decode = (cell: Buffer) => Value;
+
 /** INSERT or UPDATE. */
 export interface WriteStatement {
   readonly kind: 'write';
@@ -31,6 +37,8 @@ export interface WriteStatement {
   readonly places: readonly number[];
   /** Place of each key column's value. */
   readonly keyPlaces: ReadonlyMap<string, number>;
+  /** How a cell that is encoded already is read, for each column. */
+  readonly decoders: readonly Decode[];
   readonly timestampAt: number | undefined;
   readonly ifNotExists: boolean;
   readonly conditions: readonly Condition[];
@@ -65,9 +73,31 @@ const TABLES = new Map<string, Table>(
     const inline = /(\w+) \w+ PRIMARY KEY/.exec(body);
     const partition = list(compound?.[1] ?? plain?.[1] ?? inline?.[1]);
     const clustering = list(compound ? compound[2] : plain?.[2]);
-    return [[name, { name, partition, clustering }]];
+    const types = new Map<string, string>();
+    for (const [, column = '', type = ''] of body.matchAll(
+      /(\w+) (bigint|int|timestamp|text|boolean|blob)\b/g,
+    ))
+      types.set(column, type);
+    return [[name, { name, types, partition, clustering }]];
   }),
 );
+for (const text of MIGRATIONS.flatMap(({ statements }) => statements)) {
+  const [, name = '', body = ''] = /ALTER TABLE (\w+) ADD ([^]*)/.exec(text) ?? [];
+  const types = TABLES.get(name)?.types as Map<string, string> | undefined;
+  for (const [, column = '', type = ''] of body.matchAll(/(\w+) (bigint|int|timestamp|text|boolean|blob)\b/g))
+    types?.set(column, type);
+}
+
+const verbatim: Decode = (cell) => cell;
+
+/** CQL binary protocol v4, section 6. */
+const DECODERS: Readonly<Record<string, Decode>> = {
+  bigint: (cell) => cell.readBigInt64BE(),
+  int: (cell) => cell.readInt32BE(),
+  timestamp: (cell) => new Date(Number(cell.readBigInt64BE())),
+  text: (cell) => cell.toString(),
+  boolean: (cell) => cell.readInt8() !== 0,
+};
 
 const known = new Map<string, Statement>();
 
@@ -169,6 +199,7 @@ function writeOf(
     kind: 'write',
     table,
     columns: new Map(columns.map((column, at) => [column, at])),
+    decoders: columns.map((column) => DECODERS[table.types.get(column) ?? ''] ?? verbatim),
     places,
     keyPlaces,
     ...more,

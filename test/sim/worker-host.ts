@@ -1,7 +1,5 @@
 /** A worker process: the product's settler, its storage and its activity, on simulated connections. */
-import { createSettleActivities } from '../../src/activities/settle.ts';
-import { quarantineWith } from '../../src/cli/quarantine-with.ts';
-import { partitionOfEvent } from '../../src/domain/partition.ts';
+import { workerActivities } from '../../src/cli/worker-activities.ts';
 import { CassandraStorage } from '../../src/ledger/storage.ts';
 import type { SettlerLimits } from '../../src/settlement/limits.ts';
 import { Settler } from '../../src/settlement/settler.ts';
@@ -33,12 +31,10 @@ export class WorkerHost {
     const { scheduler, random } = server;
     this.process = process;
     this.#server = server;
-    const client = simulatedClient({ scheduler, random, database, process });
-    this.#activities = createSettleActivities({
-      settler: new Settler({ storage: new CassandraStorage(client), limits }),
-      attemptMs,
-      quarantine: quarantineWith(client, (event) => partitionOfEvent(event, partitions)),
-    });
+    const cassandra = simulatedClient({ scheduler, random, database, process });
+    const storage = new CassandraStorage(cassandra);
+    const settler = new Settler({ storage, limits });
+    this.#activities = workerActivities({ cassandra, storage, settler, attemptMs, partitions });
   }
 
   /** Takes an attempt. */
@@ -55,6 +51,7 @@ export class WorkerHost {
     const context = {
       info: {
         attempt: attempt.number,
+        isLocal: attempt.isLocal,
         heartbeatTimeoutMs: attempt.heartbeatMs,
         workflowExecution: { workflowId: attempt.workflowId, runId: attempt.runId },
       },
