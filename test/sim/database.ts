@@ -30,6 +30,8 @@ const REPLICAS = 3;
 const QUORUM = 2;
 /** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
 const TIMEOUT_MS_MAX = 12_000;
+/** A slow time lasts so long, ms. */
+const SLOW_MS_MAX = 8_000;
 /** The batch log is replayed within this time, ms: below the settler's doubtMs. */
 const REPLAY_MS_MAX = 29_900;
 
@@ -64,11 +66,12 @@ export class Database {
   readonly #options: DatabaseOptions;
   readonly #timeoutMs: number;
   readonly #delivery: Delivery;
+  #slowUntilMs = 0;
 
   constructor(options: DatabaseOptions) {
     const { random } = options;
     this.#options = options;
-    this.#timeoutMs = random.pick([1_000, 3_000, TIMEOUT_MS_MAX]);
+    this.#timeoutMs = random.pick([1_000, 3_000, TIMEOUT_MS_MAX, TIMEOUT_MS_MAX]);
     this.#delivery = new Delivery(this.replicas, options);
   }
 
@@ -109,10 +112,13 @@ export class Database {
     if (isError) this.#answer(answer, random.chance(0.5) ? unavailable() : connectionLost());
     else this.#timeOut(answer);
     if (fault === 'batch-never' || fault === 'write-never' || (isError && random.chance(0.5))) return;
-    if (logged && faults.strikes('killed-while-writing')) this.#options.onKill(from);
     const laterMs = random.chance(0.3)
       ? random.between(REPLAY_MS_MAX - 2_000, REPLAY_MS_MAX)
       : random.between(0, REPLAY_MS_MAX);
+    if (logged && faults.strikes('killed-while-writing')) {
+      this.#options.onKill(from);
+      if (random.chance(0.5)) this.#slowAround(laterMs);
+    }
     if (fault === 'batch-partial' || fault === 'write-partial') this.#delivery.spreadPart(mutations);
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
     if (logged || fault === 'write-late' || random.chance(0.5))
@@ -163,7 +169,7 @@ export class Database {
       return;
     }
     while (up.length > needed) up.splice(random.below(up.length), 1);
-    const slow = faults.strikes('slow-read');
+    const slow = faults.strikes('slow-read') || this.#isSlow();
     const slowMs = slow ? random.between(100, this.#timeoutMs - 50) : 0;
     const beforeMs = slowMs * random.next();
     const found: Map<string, Row>[] = [];
@@ -252,6 +258,21 @@ export class Database {
 
   #result(statement: ReadStatement, rows: readonly Row[]): Answer {
     return { kind: 'rows', rows: resultOf(statement, rows), applied: true };
+  }
+
+  /** Many reads are slow about the time at which a batch is made whole. */
+  #slowAround(ms: number): void {
+    const { scheduler, random } = this.#options;
+    scheduler.in(scheduler.world, Math.max(0, ms - random.between(0, SLOW_MS_MAX)), () => {
+      this.#slowUntilMs = scheduler.nowMs + SLOW_MS_MAX;
+    });
+  }
+
+  #isSlow(): boolean {
+    const { scheduler, random, faults } = this.#options;
+    if (scheduler.nowMs >= this.#slowUntilMs || !random.chance(0.5)) return false;
+    faults.count('slow-read');
+    return true;
   }
 
   #isAway(answer: (answer: Answer) => void): boolean {

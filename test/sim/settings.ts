@@ -26,7 +26,7 @@ export function drawSettings(draw: Random) {
     leaseMs: draw.pick([2_000, 5_000, 10_000]),
     /** A second ingest stands by all the time. */
     standby: draw.chance(0.3),
-    attemptMs: draw.pick([2_000, 5_000, 10_000]),
+    attemptMs: draw.pick([2_000, 10_000]),
     outboxEventsMax: draw.pick([40, 200, 100_000]),
     graceMs: draw.pick([0, 3_000, 3_600_000]),
     sendHighWaterMark: draw.pick([10, 1_000]),
