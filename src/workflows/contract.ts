@@ -359,7 +359,7 @@ export interface PartitionStatus {
   readonly dismissing?: readonly string[];
   /**
    * ISO 8601. Until then an attempt that timed out may still be running on a worker that nobody hears. Absent where
-   * every attempt has answered.
+   * every attempt has answered; of local attempts, where none left anything unsettled.
    */
   readonly quietAt?: string;
 }
