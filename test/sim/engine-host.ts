@@ -57,6 +57,11 @@ export class EngineHost {
     this.publish();
   }
 
+  /** The last sequence in its outbox: it never said more than that. */
+  get lastPublished(): bigint {
+    return this.#publisher?.status.last ?? 0n;
+  }
+
   /** Publishes what was stated since. */
   publish(): void {
     const { engine, trace, process } = this.#options;

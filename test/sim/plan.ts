@@ -77,9 +77,7 @@ function strike(kind: PlannedFault, simulation: Simulation): boolean {
       network.loseNext = true;
       return true;
     case 'messages-repeated':
-      if (!link || engine.lastStated === 0n) return false;
-      repeat(link, simulation);
-      return true;
+      return link !== undefined && repeat(link, simulation);
     case 'messages-reordered':
       return link !== undefined && network.cut(link, 'late');
     case 'replica-down':
@@ -95,10 +93,13 @@ function strike(kind: PlannedFault, simulation: Simulation): boolean {
 }
 
 /** The engine says some of what it said again. */
-function repeat(link: Link, { random, network, engine }: Simulation): void {
-  const from = 1n + BigInt(random.below(Number(engine.lastStated)));
-  for (let count = random.below(REPEATED_MAX), at = from; count >= 0 && at <= engine.lastStated; count -= 1) {
+function repeat(link: Link, { random, network, engine, processes }: Simulation): boolean {
+  const to = processes.lastPublished;
+  if (to === 0n) return false;
+  const from = 1n + BigInt(random.below(Number(to)));
+  for (let count = random.below(REPEATED_MAX), at = from; count >= 0 && at <= to; count -= 1) {
     network.inject(link, [...engine.framesOf(at)]);
     at += 1n;
   }
+  return true;
 }

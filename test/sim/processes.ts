@@ -54,6 +54,11 @@ export class Processes {
     return this.ingests.find(({ ingest, process }) => ingest && process.alive);
   }
 
+  /** The last sequence that the engine may have said. */
+  get lastPublished(): bigint {
+    return this.#engine?.lastPublished ?? 0n;
+  }
+
   /** The engine publishes what it stated since. */
   publish(): void {
     const { scheduler } = this.#options;
