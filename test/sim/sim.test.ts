@@ -29,7 +29,7 @@ describe('the simulation', () => {
       0,
     );
     expect(ordinary).toBeGreaterThanOrEqual(3 * SEEDS);
-  }, 400_000);
+  }, 600_000);
 
   it('gives the same trace for the same seed, and another for another', async () => {
     const [once, again, other] = await Promise.all([
