@@ -16,7 +16,7 @@ import { FAULT_NAMES } from './plan.ts';
 import { TcpProxy, type Address } from './proxy.ts';
 import { startServers, type Servers } from './servers.ts';
 import { Supervised, type Said } from './supervised.ts';
-import type { SmallDisk } from './small-disk.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { makeCertificate, TlsEnd, type Certificate } from './tls-end.ts';
 import { WatermarkWatch } from './watching.ts';
 
@@ -24,6 +24,8 @@ import { WatermarkWatch } from './watching.ts';
 export const STREAM = 'chaos';
 const LOOPBACK = '127.0.0.1';
 const READY_MS_MAX = 90_000;
+/** Room for what is in flight and what is settled within the last grace period. */
+const OUTBOX_DISK_MIB = 512;
 const PORT_TRIES_MAX = 20;
 
 /** How to set it. */
@@ -102,20 +104,9 @@ export class Scene {
     }
   }
 
-  /** The faults that this scene can stand, out of those asked for. */
+  /** Of the faults asked for, those that this machine permits. */
   possible(asked: readonly string[] = FAULT_NAMES): string[] {
-    return asked.filter(
-      (name) =>
-        !(name === 'full-disk' && !this.disk) &&
-        !(name.endsWith('-control') && !this.proxies.has('control')) &&
-        !(name.endsWith('-engine-ingest') && !this.#resumes) &&
-        !(/^(kill|pause)-(engine|ingest)$/.test(name) && !this.#resumes),
-    );
-  }
-
-  /** True if what the wire loses is sent again. */
-  get #resumes(): boolean {
-    return this.proxies.has('control');
+    return asked.filter((name) => name !== 'full-disk' || this.disk !== undefined);
   }
 
   /** Stops all and removes the servers' data. */
@@ -126,6 +117,7 @@ export class Scene {
     for (const proxy of [...this.proxies.values()].flat()) await proxy.close();
     for (const end of this.#ends) await end.close();
     for (const server of [this.servers.temporal, ...this.servers.cassandra]) server.resume();
+    await this.disk?.unmount();
     await this.servers.stop();
   }
 
@@ -201,17 +193,23 @@ export class Scene {
         }),
       );
     const port = await pickFreePort();
+    const controlPort = await pickFreePort(new Set([port]));
     await this.#open('engine-ingest', [LOOPBACK], [{ host: LOOPBACK, port }]);
-    const data = this.proxies.get('engine-ingest')![0]!.address;
+    await this.#open('control', [LOOPBACK], [{ host: LOOPBACK, port: controlPort }]);
+    const [data, control] = (['engine-ingest', 'control'] as const).map((link) => {
+      const { address } = this.proxies.get(link)![0]!;
+      return `tcp://${address.host}:${address.port}`;
+    });
+    const outbox = join(this.options.folder, 'outbox');
+    this.disk = await mountSmallDisk(outbox, OUTBOX_DISK_MIB);
     this.engine = run(
       'engine',
       [
         'simulate',
-        '--no-outbox',
-        '--endpoint',
-        `tcp://${LOOPBACK}:${port}`,
-        '--wait-seconds',
-        '3600',
+        `--endpoint=tcp://${LOOPBACK}:${port}`,
+        `--control=tcp://${LOOPBACK}:${controlPort}`,
+        `--outbox=${join(outbox, STREAM)}`,
+        '--wait-seconds=3600',
         '--json',
         ...simulateArgs,
       ],
@@ -221,7 +219,7 @@ export class Scene {
     await this.#until(() => this.#readyWorkers === workers, 'the workers to start', signal);
     this.ingest = run(
       'ingest',
-      ['ingest', '--stream', STREAM, '--endpoint', `tcp://${data.host}:${data.port}`],
+      ['ingest', `--stream=${STREAM}`, `--endpoint=${data}`, `--control=${control}`],
       this.#through('ingest'),
       {
         onSaid: (said: Said) => this.#hear(said, 'ingest'),
