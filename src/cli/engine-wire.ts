@@ -132,6 +132,7 @@ export class OutboxWire implements EngineWire {
     readonly connect: boolean;
     readonly firstSequence?: bigint;
     readonly curve?: CurveOptions | undefined;
+    readonly eventsMax?: number;
     say(text: string): void;
   }): Promise<OutboxWire> {
     let onNotice: (notice: PublisherNotice) => void = () => undefined;

@@ -26,6 +26,7 @@ const LOOPBACK = '127.0.0.1';
 const READY_MS_MAX = 90_000;
 /** Room for what is in flight and what is settled within the last grace period. */
 const OUTBOX_DISK_MIB = 512;
+const OUTBOX_EVENTS_MAX = 8_000;
 const PORT_TRIES_MAX = 20;
 
 /** How to set it. */
@@ -209,6 +210,8 @@ export class Scene {
         `--endpoint=tcp://${LOOPBACK}:${port}`,
         `--control=tcp://${LOOPBACK}:${controlPort}`,
         `--outbox=${join(outbox, STREAM)}`,
+        // The engine is in the middle of its stream until the end, as one that never ends would be.
+        `--outbox-events-max=${OUTBOX_EVENTS_MAX}`,
         '--wait-seconds=3600',
         '--json',
         ...simulateArgs,

@@ -32,6 +32,7 @@ interface Flags {
   readonly control: string;
   readonly stream?: string;
   readonly outbox?: string | false;
+  readonly outboxEventsMax?: number;
   readonly connect?: true;
   readonly curveSecretKey?: string;
   readonly curvePeerKeys?: string;
@@ -72,6 +73,11 @@ export function register(program: Command): void {
     .option(
       '--outbox <folder>',
       'where a numbered stream is kept until it is settled; the same command goes on with it (default for a simulated stream: outbox/STREAM in SETTLED_HOME)',
+    )
+    .option(
+      '--outbox-events-max <n>',
+      'how many events that are not settled the outbox takes before it makes the engine wait (5 000 000)',
+      count,
     )
     .option('--no-outbox', 'send without an outbox: what is lost on the wire stays lost')
     .addOption(
@@ -197,6 +203,7 @@ async function openWire(flags: Flags): Promise<EngineWire> {
       curve,
       say,
       ...(firstSequence === undefined ? {} : { firstSequence }),
+      ...(flags.outboxEventsMax === undefined ? {} : { eventsMax: flags.outboxEventsMax }),
     });
   }
   say(`${connect ? 'connecting to' : 'listening on'} ${wire.endpoint}`);
