@@ -38,6 +38,10 @@ export interface SceneOptions {
   readonly workers: 1 | 2;
   /** Flags of `settled simulate` that say what is sent. */
   readonly simulateArgs: readonly string[];
+  /** False: the outbox lies on the machine's own disk. @default a disk of its own, where that is permitted */
+  readonly smallDisk?: boolean;
+  /** Events that the outbox takes. @default so few that the engine is in the middle of its stream until the end */
+  readonly outboxEventsMax?: number;
   /** More of the configuration, for all processes. */
   readonly env?: NodeJS.ProcessEnv;
   readonly progress: Progress;
@@ -202,7 +206,7 @@ export class Scene {
       return `tcp://${address.host}:${address.port}`;
     });
     const outbox = join(this.options.folder, 'outbox');
-    this.disk = await mountSmallDisk(outbox, OUTBOX_DISK_MIB);
+    if (this.options.smallDisk !== false) this.disk = await mountSmallDisk(outbox, OUTBOX_DISK_MIB);
     this.engine = run(
       'engine',
       [
@@ -210,8 +214,7 @@ export class Scene {
         `--endpoint=tcp://${LOOPBACK}:${port}`,
         `--control=tcp://${LOOPBACK}:${controlPort}`,
         `--outbox=${join(outbox, STREAM)}`,
-        // The engine is in the middle of its stream until the end, as one that never ends would be.
-        `--outbox-events-max=${OUTBOX_EVENTS_MAX}`,
+        `--outbox-events-max=${this.options.outboxEventsMax ?? OUTBOX_EVENTS_MAX}`,
         '--wait-seconds=3600',
         '--json',
         ...simulateArgs,
