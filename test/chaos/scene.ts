@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ledgerOptions } from '../../src/cli/ledger-options.ts';
 import { loadConfig, replicationCql, type Config } from '../../src/config/index.ts';
 import type { IngestProgress } from '../../src/ingest/progress.ts';
+import { newCurveKeys, writeCurveKeys } from '../../src/curve/index.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { pickFreePort } from '../../src/stack/ports.ts';
 import type { Progress } from '../../src/stack/index.ts';
@@ -207,6 +208,8 @@ export class Scene {
     });
     const outbox = join(this.options.folder, 'outbox');
     if (this.options.smallDisk !== false) this.disk = await mountSmallDisk(outbox, OUTBOX_DISK_MIB);
+    const keysOf = (name: string) => writeCurveKeys(join(this.options.folder, name), name, newCurveKeys());
+    const keys = { engine: keysOf('engine'), ingest: keysOf('ingest') };
     this.engine = run(
       'engine',
       [
@@ -215,6 +218,8 @@ export class Scene {
         `--control=tcp://${LOOPBACK}:${controlPort}`,
         `--outbox=${join(outbox, STREAM)}`,
         `--outbox-events-max=${this.options.outboxEventsMax ?? OUTBOX_EVENTS_MAX}`,
+        `--curve-secret-key=${keys.engine.secretPath}`,
+        `--curve-peer-keys=${keys.ingest.publicPath}`,
         '--wait-seconds=3600',
         '--json',
         ...simulateArgs,
@@ -226,7 +231,11 @@ export class Scene {
     this.ingest = run(
       'ingest',
       ['ingest', `--stream=${STREAM}`, `--endpoint=${data}`, `--control=${control}`],
-      this.#through('ingest'),
+      {
+        ...this.#through('ingest'),
+        SETTLED_INGEST_CURVE_SECRET_KEY_PATH: keys.ingest.secretPath,
+        SETTLED_INGEST_CURVE_PEER_KEYS_PATH: keys.engine.publicPath,
+      },
       {
         onSaid: (said: Said) => this.#hear(said, 'ingest'),
       },

@@ -4,18 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fillDisk, type SmallDisk } from './small-disk.ts';
-import type { Link } from './links.ts';
 import type { Fault, Victim } from './plan.ts';
 import type { TcpProxy, Weather } from './proxy.ts';
 import type { Scene } from './scene.ts';
 import type { RunningServer } from './servers.ts';
 import type { Supervised } from './supervised.ts';
-
-/**
- * Links without encryption. There a changed byte can be told only where it makes a text that is none: JSON of this
- * stream is ASCII, so the highest bit is what is changed. A digit that becomes another digit is what CURVE is for.
- */
-const IN_THE_CLEAR: readonly Link[] = ['engine-ingest', 'control'];
 
 /** Strikes; resolves as soon as the fault is over. */
 export async function strike(scene: Scene, fault: Fault, number: number): Promise<void> {
@@ -70,12 +63,8 @@ async function inWeather(
 
 function weatherOf(fault: Extract<Fault, { readonly link: unknown }>): Weather {
   if (fault.kind === 'cut') return { kind: fault.manner === 'reset' ? 'cut' : 'silent' };
-  if (fault.kind === 'corrupt')
-    return {
-      kind: 'corrupt',
-      everyBytes: fault.everyBytes,
-      mask: IN_THE_CLEAR.includes(fault.link) ? 0x80 : 0xff,
-    };
+  // All links are encrypted: a changed byte is found, wherever it is.
+  if (fault.kind === 'corrupt') return { kind: 'corrupt', everyBytes: fault.everyBytes, mask: 0xff };
   return fault;
 }
 
