@@ -11,7 +11,7 @@ import {
   type ResumeMessage,
   type SettledMessage,
 } from '../wire/control.ts';
-import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
+import { CONNECTION, openSocket, watchGivenUp, watchPeers, type IngestSocketOptions } from './sockets.ts';
 
 const SEND_MS_MAX = 1_000;
 const LINGER_MS = 1_000;
@@ -43,17 +43,18 @@ export class Control {
   private constructor(socket: Dealer, options: ControlOptions) {
     this.#socket = socket;
     this.#options = options;
-    const { events } = socket;
-    events.on('handshake', () => {
-      this.#connections += 1;
-      options.onConnection(true);
-      void this.#pump();
-    });
-    events.on('disconnect', () => {
-      this.#connections = Math.max(this.#connections - 1, 0);
-      if (this.#closed) return;
-      options.onConnection(this.isConnected);
-    });
+    watchPeers(
+      socket,
+      () => {
+        this.#connections += 1;
+        options.onConnection(true);
+        void this.#pump();
+      },
+      () => {
+        this.#connections = Math.max(this.#connections - 1, 0);
+        if (!this.#closed) options.onConnection(this.isConnected);
+      },
+    );
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import { Pull } from 'zeromq';
 import { TRANSPORT_BYTES_MAX } from '../wire/message.ts';
-import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
+import { CONNECTION, openSocket, watchGivenUp, watchPeers, type IngestSocketOptions } from './sockets.ts';
 
 /**
  * What happened to a connection. `ready`: both sides speak ZeroMQ, and messages can come. `refused`: the transport ended
@@ -117,11 +117,14 @@ export class Receiver {
     const { bind, onConnection } = this.#options;
     for (const event of ['accept', 'connect'] as const)
       events.on(event, ({ address }) => onConnection?.('opened', address));
-    events.on('handshake', ({ address }) => {
-      this.#isUnauthorized = false;
-      onConnection?.('ready', address);
-    });
-    events.on('disconnect', ({ address }) => onConnection?.('closed', address));
+    watchPeers(
+      this.#socket,
+      (address) => {
+        this.#isUnauthorized = false;
+        onConnection?.('ready', address);
+      },
+      (address) => onConnection?.('closed', address),
+    );
     if (bind) return;
     this.#watchHandshakes();
     this.#endWatching = watchGivenUp(this.#socket, (address) => {

@@ -5,3 +5,10 @@ export type { NoticeKind, PublisherNotice, PublisherOptions } from './options.ts
 export type { HeldEvent } from './outbox.ts';
 export { Publisher, type PublisherStatus } from './publisher.ts';
 export { PublisherOpenError } from './sockets.ts';
+export {
+  type CurveKeys,
+  type NamedKey,
+  newCurveKeys,
+  readCurveKeys,
+  readPublicKeys,
+} from '../curve/index.ts';

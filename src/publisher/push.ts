@@ -5,7 +5,7 @@
  */
 
 import { Push } from 'zeromq';
-import { KEEPALIVE, openSocket, type EngineSocketOptions } from './sockets.ts';
+import { KEEPALIVE, openSocket, type EngineSocketOptions, watchPeers } from './sockets.ts';
 
 export { PublisherOpenError } from './sockets.ts';
 
@@ -49,15 +49,18 @@ export class PushPublisher {
     this.#socket = socket;
     this.#endpoint = options.endpoint;
     this.#lingerMs = socket.linger;
-    socket.events.on('handshake', () => {
-      this.peersSeen++;
-      options.onConnect?.();
-      for (const wake of this.#peerWaiters) wake();
-    });
-    socket.events.on('disconnect', () => {
-      this.peersLost++;
-      options.onDisconnect?.();
-    });
+    watchPeers(
+      socket,
+      () => {
+        this.peersSeen++;
+        options.onConnect?.();
+        for (const wake of this.#peerWaiters) wake();
+      },
+      () => {
+        this.peersLost++;
+        options.onDisconnect?.();
+      },
+    );
     // The monitor ends when the socket is truly gone: after close, when nothing is queued any more or linger has passed.
     this.#ended = new Promise((resolve) => socket.events.on('end', () => resolve()));
   }

@@ -38,6 +38,8 @@ export const homePaths = (home: string) => ({
   cassandra: join(home, 'cassandra'),
   cassandraConfig: join(home, 'cassandra', 'cassandra.yaml'),
   cassandraLogback: join(home, 'cassandra', 'logback.xml'),
+  /** Outboxes of simulated engines: what they sent goes with what was settled of it. */
+  outbox: join(home, 'outbox'),
 });
 
 /** Makes the home's folders. Git ignores all of it, wherever it is. */
@@ -58,7 +60,7 @@ export function rotateConsoleLog(path: string): void {
 /** Removes what the servers keep. Other files in the home are not the stack's and stay. Done under the home's lock. */
 export function wipeHome(home: string): void {
   const paths = homePaths(home);
-  for (const path of [paths.temporal, paths.cassandra, paths.logs, paths.state])
+  for (const path of [paths.temporal, paths.cassandra, paths.outbox, paths.logs, paths.state])
     rmSync(path, { recursive: true, force: true });
 }
 

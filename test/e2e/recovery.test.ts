@@ -11,7 +11,7 @@ import type { IngestProgress } from '../../src/ingest/ingest.ts';
 import { Rig, until } from '../ingest/rig.ts';
 
 const SETTLED_MS_MAX = 120_000;
-const STREAM_ARGS = '--scenario random --users 60 --trades 1500 --seed 31 --rate 1500'.split(' ');
+const STREAM_ARGS = '--scenario random --users 60 --trades 5000 --seed 31 --rate 1000'.split(' ');
 
 let rig: Rig;
 let folder = '';
@@ -87,6 +87,12 @@ class Pipeline {
     });
   }
 
+  /** Some events, so that others are under way. */
+  async untilMore(): Promise<void> {
+    const from = this.watermark;
+    await until('more is settled', () => this.watermark > from + 100);
+  }
+
   /** The engine ends when all is settled. */
   async untilSettled(): Promise<Record<string, unknown>> {
     const timer = setTimeout(() => {
@@ -111,14 +117,12 @@ describe('in the middle of a stream, kill -9 and a new start', () => {
     start(['worker']);
     const pipeline = new Pipeline();
     await pipeline.startEngine();
-    for (const share of [1, 2, 3]) {
+    for (let kills = 0; kills < 3; kills += 1) {
       pipeline.startIngest();
-      const from = pipeline.watermark;
-      await until('more is settled', () => pipeline.watermark > Math.max(from, share * 200));
-      const { inFlight } = pipeline.progress!;
+      await pipeline.untilMore();
       pipeline.ingest.kill();
       expect(await pipeline.ingest.ended).toMatchObject({ signal: 'SIGKILL' });
-      expect(inFlight).toBeGreaterThanOrEqual(0);
+      expect(pipeline.engine.isRunning).toBe(true);
     }
     pipeline.startIngest();
     const sent = await pipeline.untilSettled();
@@ -133,9 +137,8 @@ describe('in the middle of a stream, kill -9 and a new start', () => {
     const pipeline = new Pipeline();
     await pipeline.startEngine();
     pipeline.startIngest();
-    for (const share of [1, 2, 3]) {
-      const from = pipeline.watermark;
-      await until('more is settled', () => pipeline.watermark > Math.max(from, share * 200));
+    for (let kills = 0; kills < 3; kills += 1) {
+      await pipeline.untilMore();
       pipeline.engine.kill();
       expect(await pipeline.engine.ended).toMatchObject({ signal: 'SIGKILL' });
       await pipeline.startEngine();
@@ -143,7 +146,7 @@ describe('in the middle of a stream, kill -9 and a new start', () => {
     const sent = await pipeline.untilSettled();
     expect(sent).toMatchObject({ delivered: true, settledUpTo: sent['lastSequence'] });
     // It went on with its outbox.
-    expect(sent['again']).toBeGreaterThan(600);
+    expect(sent['again']).toBeGreaterThan(300);
     expect(pipeline.ingest.isRunning).toBe(true);
     expect(await verified()).toMatchObject({ code: 0, report: { ok: true, findings: [] } });
     const { code, stdout } = await pipeline.ingest.stop();

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { newCurveKeys } from '../../src/curve/index.ts';
 import { takeLease } from '../../src/ledger/leases.ts';
 import type { Publisher, PublisherNotice } from '../../src/publisher/index.ts';
 import type { Frames } from '../../src/publisher/push.ts';
@@ -88,6 +89,26 @@ describe('an engine with an outbox', () => {
     await probe.close();
     const running = await rig.ingest({ stream, ...addresses, bind: true });
     const publisher = await rig.publisher({ stream, outbox: outbox(), connect: true, ...addresses });
+    await publishAll(publisher, messages);
+    await running.untilSettled(messages.length);
+    await until('the engine knows', () => publisher.status.settledUpTo === BigInt(messages.length));
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true, findings: [] });
+  });
+
+  test('speaks CURVE on both sockets, where both sides have keys', async () => {
+    const stream = rig.stream();
+    const [ours, theirs] = [newCurveKeys(), newCurveKeys()];
+    const named = (key: string) => [{ key, name: '' }];
+    const publisher = await rig.publisher({
+      stream,
+      outbox: outbox(),
+      curve: { keys: theirs, peers: named(ours.publicKey) },
+    });
+    const running = await rig.ingest({
+      stream,
+      ...at(publisher),
+      curve: { keys: ours, peers: named(theirs.publicKey) },
+    });
     await publishAll(publisher, messages);
     await running.untilSettled(messages.length);
     await until('the engine knows', () => publisher.status.settledUpTo === BigInt(messages.length));

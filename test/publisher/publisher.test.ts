@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Dealer, Pull } from 'zeromq';
 import {
+  type CurveKeys,
   InvalidEventError,
+  type NamedKey,
+  newCurveKeys,
   NumberingError,
   OutboxFullError,
   Publisher,
@@ -15,7 +19,8 @@ import {
   type PublisherNotice,
   type PublisherOptions,
 } from 'settled/publisher';
-import type { ControlMessage } from '../../src/wire/control.ts';
+import { secureSocket } from '../../src/curve/index.ts';
+import { encodeControl, type ControlMessage } from '../../src/wire/control.ts';
 import { Peer } from './peer.ts';
 
 let folder = '';
@@ -307,6 +312,36 @@ describe('a control message', () => {
     await peer.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 1n });
     await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(5n));
   });
+});
+
+test('with CURVE, who is on the list is served on both sockets, and nobody else', async () => {
+  const [engine, friend, stranger] = [newCurveKeys(), newCurveKeys(), newCurveKeys()];
+  const named = (keys: CurveKeys): NamedKey[] => [{ key: keys.publicKey, name: '' }];
+  const publisher = await publisherOf({ curve: { keys: engine, peers: named(friend) } });
+  await many(publisher, 3);
+  const peerOfKeys = async (keys?: CurveKeys): Promise<{ pull: Pull; dealer: Dealer }> => {
+    const pull = new Pull({ linger: 0, receiveTimeout: 500 });
+    const dealer = new Dealer({ linger: 0 });
+    opened.push(pull, dealer);
+    for (const socket of [pull, dealer])
+      if (keys) await secureSocket(socket, false, { keys, peers: named(engine) });
+    pull.connect(publisher.endpoint);
+    dealer.connect(publisher.controlEndpoint);
+    return { pull, dealer };
+  };
+  const resume = encodeControl({ type: 'resume', stream: 'main', from: 2n, lease: 1n });
+  for (const keys of [stranger, undefined]) {
+    const { pull, dealer } = await peerOfKeys(keys);
+    void dealer.send(resume);
+    await expect(pull.receive()).rejects.toThrow('not possible or timed out');
+  }
+  expect(await heard('peer-refused')).toContain('was refused (');
+  expect(publisher.status).toMatchObject({ resumes: 0, sent: 0, peers: 0 });
+  const { pull, dealer } = await peerOfKeys(friend);
+  pull.receiveTimeout = 5_000;
+  for (let count = 0; count < 3; count += 1) expect(String((await pull.receive())[0])).toBe('settlement');
+  await dealer.send(resume);
+  expect(String((await pull.receive())[1])).toContain('"sequence_id":2');
 });
 
 test('bounds that make no sense are refused, all of them named', async () => {
