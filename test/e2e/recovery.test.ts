@@ -11,7 +11,7 @@ import type { IngestProgress } from '../../src/ingest/ingest.ts';
 import { Rig, until } from '../ingest/rig.ts';
 
 const SETTLED_MS_MAX = 120_000;
-const STREAM_ARGS = '--scenario random --users 60 --trades 5000 --seed 31 --rate 1000'.split(' ');
+const STREAM_ARGS = '--scenario random --users 60 --trades 2000 --seed 31 --rate 400'.split(' ');
 
 let rig: Rig;
 let folder = '';
