@@ -1,24 +1,20 @@
 /**
- * How much a worker that we start may keep. Without a bound V8 lets garbage pile up to several times the live heap, and
- * glibc keeps an arena a thread: 500 to 800 MiB at full load where 400 do, at the same speed (docs/performance.md).
+ * What a worker that we start is told about memory, at full load 400 instead of 550 MiB. glibc otherwise keeps an arena for
+ * each of its many threads, and V8, which sees all of the machine's memory, lets garbage pile up. The bound on the heap
+ * is far above what is needed (10 000 events in flight are about 120 MiB of live heap): it only makes V8 collect
+ * earlier. A bound of a few times what lives costs a quarter more CPU (docs/performance.md).
  */
 
-/** Live heap of a worker with nothing in flight, and room to collect in, MiB. */
-const HEAP_MIB = 136;
-/** Heap of 1 000 events in flight, MiB. */
-const HEAP_MIB_PER_THOUSAND = 12;
-const IN_FLIGHT_DEFAULT = 10_000;
+const HEAP_MIB_MAX = 1_024;
 
-/** Flags and variables for a worker's process; what its environment already says of them stays. */
+/** Flags and environment of a worker's process; what the environment already says stays. */
 export function workerMemory(env: NodeJS.ProcessEnv): {
   readonly execArgv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
 } {
-  const inFlight = Number(env['SETTLED_INGEST_MAX_IN_FLIGHT_EVENTS'] ?? IN_FLIGHT_DEFAULT);
-  const heapMiB = HEAP_MIB + Math.ceil((HEAP_MIB_PER_THOUSAND * inFlight) / 1_000);
-  const isSet = env['NODE_OPTIONS']?.includes('--max-old-space-size') === true || !Number.isFinite(heapMiB);
+  const isSet = env['NODE_OPTIONS']?.includes('--max-old-space-size') === true;
   return {
-    execArgv: isSet ? [] : [`--max-old-space-size=${heapMiB}`],
+    execArgv: isSet ? [] : [`--max-old-space-size=${HEAP_MIB_MAX}`],
     env: { MALLOC_ARENA_MAX: '2', ...env },
   };
 }
