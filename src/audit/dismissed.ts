@@ -5,6 +5,7 @@
  */
 import { balanceName } from '../domain/balance.ts';
 import { parseRow } from '../domain/chunk.ts';
+import { contentDigest } from '../domain/digest.ts';
 import { describeEvent, type EventKind, type SettlementEvent } from '../domain/event.ts';
 import { legsOf, touchesOf } from '../domain/legs.ts';
 
@@ -107,6 +108,12 @@ export class Dismissed {
   /** True where the decision says that the event's void is written. */
   isDone(stream: string, sequence: bigint): boolean {
     return this.#events.get(`${stream}/${sequence}`)?.decision?.word === DONE;
+  }
+
+  /** True where that is the digest of the event that was dismissed: under its number another content may stand. */
+  isOf(stream: string, sequence: bigint, digest: Buffer): boolean {
+    const event = this.#events.get(`${stream}/${sequence}`)?.event;
+    return event !== undefined && contentDigest(event).equals(digest);
   }
 
   addDecision(decision: Decision): void {

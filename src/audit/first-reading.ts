@@ -97,7 +97,8 @@ function takeEvent(run: Run, checked: CheckedEvent): void {
   const { stream, sequence, event, digest, entries, dismissed } = checked;
   checked.findings.forEach(run.report);
   if (dismissed) run.dismissed.addRow(dismissed);
-  else if (sequence !== undefined && run.dismissed.has(stream, sequence)) takeSettled(run, stream, sequence);
+  else if (sequence !== undefined && digest && run.dismissed.isOf(stream, sequence, digest))
+    takeSettled(run, stream, sequence);
   const state = run.stream(stream);
   if (state) state.events += 1;
   if (event && !dismissed) run.totals.addEvent(event);

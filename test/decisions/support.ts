@@ -16,8 +16,11 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** What a command runs with. */
+type Surroundings = Pick<Rig, 'env'>;
+
 /** Runs a command of ours on a stream. */
-export async function settled(rig: Rig, stream: string, ...args: readonly string[]): Promise<Ran> {
+export async function settled(rig: Surroundings, stream: string, ...args: readonly string[]): Promise<Ran> {
   const { exitCode, stdout, stderr } = await execa(process.execPath, [PROGRAM, ...args], {
     env: rig.env(stream),
     extendEnv: false,
@@ -30,7 +33,7 @@ export async function settled(rig: Rig, stream: string, ...args: readonly string
 
 /** The same with --json, parsed. */
 export async function settledJson(
-  rig: Rig,
+  rig: Surroundings,
   stream: string,
   ...args: readonly string[]
 ): Promise<Ran & { readonly json: Record<string, unknown> }> {
