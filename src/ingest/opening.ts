@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { balanceName } from '../domain/balance.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { isTradeLine, readEventRow } from '../ledger/event-lookup.ts';
+import { readDismissedEvent } from '../ledger/quarantine.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
 import { linesAbove, linesDown, writeLines, writesOf, type StreamLine } from '../ledger/stream-log.ts';
 import {
@@ -176,13 +177,14 @@ async function settleLines(
     const entries: LedgerEntry[] = [];
     for (const [index, line] of some.entries()) {
       const row = rows[index];
-      if (!row || line.sequence !== watermark + 1n)
+      const isPassed = !row && (await readDismissedEvent(cassandra, stream, line)) !== undefined;
+      if ((!row && !isPassed) || line.sequence !== watermark + 1n)
         throw new UnfinishedStreamError(
           `stream ${stream}: ${line.kind} ${line.id} (sequence ${line.sequence}) was received and never settled; the ` +
             `last ingest ended before it was sent on, and a classic engine cannot send it again. ${lines.length} lines ` +
             `stand above watermark ${start}. Compare the engine's book with "settled verify --oracle"`,
         );
-      entries.push(...entriesOf(stream, row.event, row.legs));
+      if (row) entries.push(...entriesOf(stream, row.event, row.legs));
       watermark = line.sequence;
     }
     for (const entry of entries) last.set(balanceName(entry), entry);
@@ -227,11 +229,12 @@ async function lastTradeNumber(options: OpeningOptions, watermark: bigint): Prom
   for await (const line of linesDown(cassandra, stream, watermark)) {
     if (!isTradeLine(line)) continue;
     const row = await readEventRow(cassandra, stream, line);
-    if (row?.event.kind !== 'trade')
+    const event = row?.event ?? (await readDismissedEvent(cassandra, stream, line));
+    if (event?.kind !== 'trade')
       throw new Error(
         `stream ${stream}: trade ${line.id} (sequence ${line.sequence}) has no row: run "settled verify"`,
       );
-    return row.event.outputSequence;
+    return event.outputSequence;
   }
   return 0n;
 }

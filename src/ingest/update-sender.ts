@@ -61,6 +61,8 @@ const DOUBT_POLL_MS = 5_000;
 export class UpdateSender {
   readonly #options: UpdateSenderOptions;
   #closed = false;
+  /** Partitions that know the limits of this ingest. */
+  readonly #told = new Set<number>();
 
   constructor(options: UpdateSenderOptions) {
     this.#options = options;
@@ -74,6 +76,8 @@ export class UpdateSender {
   /** Sends a chunk until it has a result. */
   async send(chunk: Chunk): Promise<SentChunk> {
     const updateId = chunkUpdateId(chunk);
+    const { limits } = this.#options;
+    const args: [Chunk] = [this.#told.has(chunk.partition) ? chunk : { ...chunk, limits }];
     for (let delayMs = RETRY_MS_FIRST; !this.#closed; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       if (!(this.#options.mayBeSent?.() ?? true)) break;
       try {
@@ -83,12 +87,13 @@ export class UpdateSender {
           [Chunk]
         >(SETTLE_UPDATE, {
           updateId,
-          args: [chunk],
+          args,
           startWorkflowOperation: new WithStartWorkflowOperation(
             PARTITION_WORKFLOW,
             this.#startOptions(chunk),
           ),
         });
+        this.#told.add(chunk.partition);
         return { kind: 'result', result };
       } catch (error) {
         const failure = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;

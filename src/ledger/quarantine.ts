@@ -4,8 +4,9 @@
  * default clock: the newest finding and the newest decision about an event stand.
  */
 import type { Client, types } from 'cassandra-driver';
+import { parseRow } from '../domain/chunk.ts';
 import type { ConflictReason } from '../domain/decision.ts';
-import type { EventKind } from '../domain/event.ts';
+import type { EventKind, SettlementEvent } from '../domain/event.ts';
 
 /** A conflict as it is kept. */
 export interface QuarantinedEvent {
@@ -103,6 +104,17 @@ export async function readQuarantinedEvent(
   const result = await client.execute(query, [stream, sequence], { prepare: true });
   const row = result.first() as types.Row | null;
   return row?.['row'] ? quarantinedOf(row) : undefined;
+}
+
+/** The event of a line that a person dismissed; undefined where nobody did. It may have no row of its own. */
+export async function readDismissedEvent(
+  client: Client,
+  stream: string,
+  { sequence, kind }: Pick<QuarantinedEvent, 'sequence' | 'kind'>,
+): Promise<SettlementEvent | undefined> {
+  const kept = await readQuarantinedEvent(client, stream, sequence);
+  if (kept?.decision?.word !== 'dismissed') return undefined;
+  return parseRow(kind === 'trade' ? 'trade' : 'ledger', kept.row).event;
 }
 
 function quarantinedOf(row: types.Row): QuarantinedEvent {

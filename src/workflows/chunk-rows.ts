@@ -58,6 +58,7 @@ export function faultsOfChunk(chunk: Chunk, stream: string, partition: number): 
     if (chunk.partition !== partition) faults.push(`it is of partition ${chunk.partition}, not ${partition}`);
     if (!Number.isSafeInteger(chunk.try) || chunk.try < 0) faults.push(`"${chunk.try}" is no try number`);
     parseUint63(chunk.lease, 'lease');
+    faultsOfLimits(chunk.limits, faults);
     const first = parseUint63(chunk.first, 'first');
     const last = parseUint63(chunk.last, 'last');
     faultsOfRows('trades', chunk.trades, TRADE_COLUMNS, faults);
@@ -74,6 +75,12 @@ export function faultsOfChunk(chunk: Chunk, stream: string, partition: number): 
     faults.push(error instanceof RangeError ? error.message : `it is no chunk (${String(error)})`);
   }
   return faults.length === 0 ? undefined : `bad chunk: ${faults.slice(0, FAULTS_NAMED_MAX).join('; ')}`;
+}
+
+function faultsOfLimits(limits: Chunk['limits'], faults: string[]): void {
+  for (const [name, value] of Object.entries(limits ?? {}))
+    if (name !== 'activity' && !(typeof value === 'number' && value > 0))
+      faults.push(`"${String(value)}" is no limit ${name}`);
 }
 
 function faultsOfRows(name: string, rows: Rows, columns: string, faults: string[]): void {

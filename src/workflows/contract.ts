@@ -89,6 +89,8 @@ export interface Chunk {
   readonly try: number;
   readonly trades: Rows;
   readonly ledgerEvents: Rows;
+  /** The limits of the ingest that sends it, in its first chunk to this partition: those of the next run. */
+  readonly limits?: PartitionLimits;
 }
 
 /** The id of a chunk's Update. The same chunk has the same id until it has a result. */
@@ -270,7 +272,7 @@ export interface PartitionLimits {
   readonly activity?: 'local' | 'regular';
 }
 
-/** Argument of the partition workflow. Given by whoever starts it; carried from run to run. */
+/** Argument of the partition workflow. Given by whoever starts it; carried from run to run, with the newest limits. */
 export interface PartitionInput {
   readonly stream: string;
   readonly partition: number;

@@ -60,10 +60,12 @@ export class Partition {
   #quietAtMs: number;
   #updates = 0;
   #closing = false;
+  #limitsNext: PartitionLimits;
 
   constructor(input: PartitionInput, runtime: PartitionRuntime) {
     this.#input = input;
     this.#limits = input.limits;
+    this.#limitsNext = input.limits;
     this.#runtime = runtime;
     this.#lease = BigInt(input.carried?.lease ?? '0');
     this.#settledTotal = BigInt(input.carried?.settledTotal ?? '0');
@@ -105,8 +107,9 @@ export class Partition {
    *
    * @throws Refused of type `bad-chunk` if the activity can't read the rows
    */
-  async settle(chunk: Chunk): Promise<SettleResult> {
+  async settle({ limits, ...chunk }: Chunk): Promise<SettleResult> {
     this.#updates += 1;
+    if (limits) this.#limitsNext = limits;
     const lease = BigInt(chunk.lease);
     if (lease > this.#lease) this.#lease = lease;
     const settling = this.#begun(chunk);
@@ -186,6 +189,7 @@ export class Partition {
   next(): PartitionInput {
     return {
       ...this.#input,
+      limits: this.#limitsNext,
       carried: {
         lease: `${this.#lease}`,
         settledTotal: `${this.#settledTotal}`,

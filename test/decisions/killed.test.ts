@@ -44,7 +44,7 @@ async function dyingWorker(place: DyingPlace): Promise<ChildProcess> {
     { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, [DYING]: JSON.stringify(order) } },
   );
   children.push(child);
-  await once(child.stdout!, 'data');
+  await once(child.stdout, 'data');
   return child;
 }
 

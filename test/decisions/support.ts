@@ -50,7 +50,13 @@ export function decide(
   sequence: number,
 ): Promise<DecideResult> {
   const partition = partitionOf(BigInt(user), PARTITIONS);
-  const place = { client: rig.temporal, taskQueue: rig.taskQueue, stream, partition };
+  const place = {
+    client: rig.temporal,
+    taskQueue: rig.taskQueue,
+    stream,
+    dialect: 'numbered' as const,
+    partition,
+  };
   return decidePartition(place, { decision, sequence: `${sequence}`, who: 'ann', why: 'a test' });
 }
 

@@ -78,6 +78,27 @@ describe('continue-as-new', () => {
     30_000,
   );
 
+  test('takes the limits that the ingest told last, in the next run', async () => {
+    partition = await startPartition(undefined, { updatesPerRunMax: 2 });
+    const limits = { ...partition.limits, updatesPerRunMax: 3 };
+    await partition.send(partition.chunk(1, 1, { limits }));
+    for (const at of [2, 3, 4, 5]) await partition.sendUntilAnswered(partition.chunk(at, at));
+    await expect.poll(async () => (await partition.runs()).length, { timeout: 5_000 }).toBe(3);
+    const updates = await Promise.all(
+      (await partition.runs()).map(
+        async (run) =>
+          eventNames(await partition.history(run)).filter(
+            (name) => name === 'WorkflowExecutionUpdateAccepted',
+          ).length,
+      ),
+    );
+    expect(updates).toEqual([2, 3, 0]);
+    const faulty = { ...limits, updatesPerRunMax: 0 };
+    expect((await failureOf(partition.send(partition.chunk(6, 6, { limits: faulty })))).type).toBe(
+      FAILURE.badChunk,
+    );
+  });
+
   test('leaves no Update unfinished, and a timer between the last one and the end of the run', async () => {
     partition = await startPartition(undefined, { updatesPerRunMax: 3 });
     await Promise.all([0, 1].map((sender) => settleAll(sender, 6)));

@@ -4,6 +4,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.ts';
 import type { Trade } from '../../domain/event.ts';
+import { legsOf } from '../../domain/legs.ts';
 import { parseUint63 } from '../../domain/integers.ts';
 import { readTrades } from '../../ledger/event-lookup.ts';
 import type { EventRow } from '../../ledger/event-rows.ts';
@@ -18,6 +19,7 @@ interface SettledBy {
   readonly run: string;
   readonly chunk: string;
   readonly at: string;
+  readonly dismissed?: { readonly who: string; readonly why: string };
 }
 
 async function show(tradeId: bigint, flags: { readonly json?: boolean }): Promise<void> {
@@ -63,7 +65,17 @@ function fields({ event, stream }: EventRow): [string, string][] {
 function asText(config: Config, row: EventRow): string {
   const settledBy = JSON.parse(row.settledBy) as SettledBy;
   const lines = fields(row).map(([name, value]) => `  ${name.padEnd(16)} ${value}`);
-  for (const [index, leg] of row.legs.entries()) {
+  if (row.dismissed)
+    lines.push(
+      `  DISMISSED        by ${settledBy.dismissed?.who ?? 'whom is not known'}: ${settledBy.dismissed?.why ?? 'why is not known'}; nothing of it changed a balance`,
+    );
+  const stated = legsOf(row.event);
+  for (const leg of row.legs) {
+    // Of a dismissed trade only the legs that took versions stand in the row.
+    const index = stated.findIndex(
+      (one) =>
+        one.userId === leg.userId && one.assetId === leg.assetId && one.expectedVersion === leg.versionBefore,
+    );
     lines.push(
       `  leg ${index + 1}: ${LEG_NAMES[index] ?? ''} — user ${leg.userId}, asset ${leg.assetId}, from version ${leg.versionBefore}`,
     );
@@ -89,6 +101,7 @@ function asJson(config: Config, row: EventRow): unknown {
   const plain = {
     ...row.event,
     stream: row.stream,
+    dismissed: row.dismissed,
     digest: row.digest.toString('hex'),
     legs: row.legs.map((leg) => ({
       ...leg,
