@@ -12,7 +12,7 @@ import {
   sizeOf,
 } from '../../src/workflows/chunk-rows.ts';
 import type { Chunk } from '../../src/workflows/contract.ts';
-import { chunkOf } from './support.ts';
+import { chunkOf, QUICK } from './support.ts';
 
 const mixed: Chunk = {
   ...chunkOf('s', 9, 11),
@@ -51,6 +51,16 @@ describe('the rows of a chunk', () => {
 describe('the check of a chunk', () => {
   test('finds nothing in a sound one', () => {
     expect(faultsOfChunk(chunkOf('s', 1, 500), 's', 0)).toBeUndefined();
+  });
+
+  test('names limits that are none', () => {
+    const limits = { ...QUICK, updatesPerRunMax: 0, activity: 'local' as const };
+    expect(faultsOfChunk(chunkOf('s', 1, 1, { limits: { ...limits, updatesPerRunMax: 9 } }), 's', 0)).toBe(
+      undefined,
+    );
+    expect(faultsOfChunk(chunkOf('s', 1, 1, { limits }), 's', 0)).toBe(
+      'bad chunk: "0" is no limit updatesPerRunMax',
+    );
   });
 
   test('answers for whatever it is given, and never throws', () => {
