@@ -33,7 +33,7 @@ export interface SettleDependencies {
   readonly settler: SettlerPort;
   /** The settler's own bound of an attempt, ms. Shorter than the workflow's start-to-close. */
   readonly attemptMs: number;
-  /** Aborted when the worker shuts down: attempts hand back what they are not writing, since nobody cancels local ones. */
+  /** Aborted when the worker shuts down: attempts hand back what they are not writing. */
   readonly leave?: AbortSignal;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
   readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;

@@ -212,7 +212,6 @@ export class Partition {
       const doubts = this.#doubts.of(sequencesOf(rest));
       // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
       const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
-      const startedMs = this.#runtime.now();
       const ending = await this.#runtime.settle(
         { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
         attemptSummary(rest, attempt),
@@ -221,10 +220,6 @@ export class Partition {
       const mayLinger =
         ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
       if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
-      // A local attempt runs again when its workflow task times out, and nobody tells: one that began before may last.
-      else if (this.#limits.activity === 'local' && ending.kind === 'answered')
-        if (ending.result.remaining.length > 0)
-          this.#quietAtMs = Math.max(this.#quietAtMs, startedMs + activityMsMax);
       if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
       if (ending.kind === 'unavailable') return this.#ended('unavailable', settling, ending.problem);
 

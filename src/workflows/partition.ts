@@ -15,7 +15,6 @@ import {
   DeterminismViolationError,
   isCancellation,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   TemporalFailure,
@@ -128,27 +127,18 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
       await condition(wake, ms, { summary });
     },
     settle: async (attempt, summary, budgetMs): Promise<AttemptEnding> => {
-      // Local ones are not retried by the SDK, which knows no bound over several of them (1.24): storage that does not
-      // answer ends the Update, and the ingest sends it again.
-      const activities =
-        limits.activity === 'local'
-          ? proxyLocalActivities<SettleActivities>({
-              startToCloseTimeout: limits.activityMsMax,
-              retry: { maximumAttempts: 1 },
-              summary,
-            })
-          : proxyActivities<SettleActivities>({
-              startToCloseTimeout: limits.activityMsMax,
-              heartbeatTimeout: limits.heartbeatMsMax,
-              scheduleToCloseTimeout: budgetMs,
-              retry: {
-                initialInterval: 200,
-                backoffCoefficient: 2,
-                maximumInterval: 2_000,
-                nonRetryableErrorTypes: [FAILURE.badChunk],
-              },
-              summary,
-            });
+      const activities = proxyActivities<SettleActivities>({
+        startToCloseTimeout: limits.activityMsMax,
+        heartbeatTimeout: limits.heartbeatMsMax,
+        scheduleToCloseTimeout: budgetMs,
+        retry: {
+          initialInterval: 200,
+          backoffCoefficient: 2,
+          maximumInterval: 2_000,
+          nonRetryableErrorTypes: [FAILURE.badChunk],
+        },
+        summary,
+      });
       try {
         return { kind: 'answered', result: await activities[SETTLE_ACTIVITY](attempt) };
       } catch (error) {

@@ -414,14 +414,6 @@ export function activityResults<T>(history: History): T[] {
   });
 }
 
-/** The results of a history's local attempts, in order. */
-export function localResults<T>(history: History): T[] {
-  return (history.events ?? []).flatMap((event) => {
-    const payload = event.markerRecordedEventAttributes?.details?.['result']?.payloads?.[0];
-    return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
-  });
-}
-
 /** Fails unless the workflow's code of today reproduces the history. */
 export async function replay(history: History, workflowId: string): Promise<void> {
   await Worker.runReplayHistory({ workflowBundle: await bundle() }, history, workflowId);

@@ -2,6 +2,7 @@
  * `settled worker`: runs partition workflows and settles their chunks. One settler a process, shared by all partitions
  * that this process serves.
  */
+import { setMaxListeners } from 'node:events';
 import { Runtime, type NativeConnection } from '@temporalio/worker';
 import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
@@ -57,6 +58,8 @@ async function run(): Promise<void> {
   const storage = new CassandraStorage(cassandra, workerStorageOptions(config));
   const settler = new Settler({ storage, limits: settlerLimits(config) });
   const leaving = new AbortController();
+  // Each attempt under way listens.
+  setMaxListeners(0, leaving.signal);
   for (const signal of SHUTDOWN_SIGNALS) process.once(signal, () => leaving.abort());
   const { attemptMs } = config.settlement;
   const leave = leaving.signal;
