@@ -45,6 +45,8 @@ Runtime.install({
 
 export const PARTITIONS = 4;
 const WAIT_MS_MAX = 60_000;
+/** The end of a connection arrives within milliseconds. */
+const PEER_GONE_MS_MAX = 2_000;
 
 /** A line of the log. */
 export interface Logged {
@@ -272,8 +274,13 @@ export class Rig {
     return running;
   }
 
-  /** Sends messages as fast as they are taken. */
+  /**
+   * Sends messages as fast as they are taken. To an ingest that closed just before, and whose end has not arrived yet, the
+   * first of them would go and be lost: that is waited for, but not for ever, since two may be meant to live at once.
+   */
   async send(engine: PushPublisher, messages: Iterable<readonly Buffer[]>): Promise<void> {
+    const giveUpMs = Date.now() + PEER_GONE_MS_MAX;
+    while (engine.peersSeen - engine.peersLost > 1 && Date.now() < giveUpMs) await sleep(10);
     for (const frames of messages) await engine.publish(frames as unknown as Frames);
   }
 
