@@ -20,7 +20,7 @@ test(
       '--seed',
       '20',
       '--trades-per-fault',
-      '600',
+      '1500',
       '--json',
     ];
     const { stdout, stderr } = await execa(process.execPath, args, { reject: false, timeout: RUN_MS_MAX });
