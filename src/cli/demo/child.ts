@@ -45,13 +45,10 @@ export class Child {
     this.name = options.args[0] ?? '';
     this.logPath = options.logPath;
     const log = openSync(options.logPath, 'a');
-    const { execArgv, env } =
-      this.name === 'worker' && options.program === undefined
-        ? workerMemory(options.env)
-        : { execArgv: [], env: options.env };
+    const isWorker = this.name === 'worker' && options.program === undefined;
     this.#process = fork(options.program ?? PROGRAM, [...options.args], {
-      env,
-      execArgv: [...execArgv, ...(options.execArgv ?? [])],
+      env: isWorker ? workerMemory(options.env) : options.env,
+      execArgv: [...(options.execArgv ?? [])],
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });
     closeSync(log);
