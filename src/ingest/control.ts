@@ -11,7 +11,8 @@ import {
   type ResumeMessage,
   type SettledMessage,
 } from '../wire/control.ts';
-import { CONNECTION, openSocket, watchGivenUp, watchPeers, type IngestSocketOptions } from './sockets.ts';
+import { watchPeers } from '../curve/peers.ts';
+import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
 
 const SEND_MS_MAX = 1_000;
 const LINGER_MS = 1_000;

@@ -5,7 +5,8 @@
  */
 import { Pull } from 'zeromq';
 import { TRANSPORT_BYTES_MAX } from '../wire/message.ts';
-import { CONNECTION, openSocket, watchGivenUp, watchPeers, type IngestSocketOptions } from './sockets.ts';
+import { watchPeers } from '../curve/peers.ts';
+import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
 
 /**
  * What happened to a connection. `ready`: both sides speak ZeroMQ, and messages can come. `refused`: the transport ended

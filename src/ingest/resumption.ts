@@ -192,33 +192,36 @@ function missing(first: bigint, last: bigint): string {
   return first === last ? `sequence ${first} is` : `sequences ${first} to ${last} are`;
 }
 
-/** The stop at a hole that nobody can be asked to fill. */
-export function hole(expected: bigint, stated: bigint, event: string): StreamStopped {
+function holeStop(expected: bigint, stated: bigint, event: string, message: string): StreamStopped {
   return new StreamStopped({
     reason: 'hole',
     sequence: expected.toString(),
     event,
     expected: expected.toString(),
     stated: stated.toString(),
-    message:
-      `${missing(expected, stated - 1n)} missing before ${event}. Let the engine send the stream again from sequence ` +
-      `${expected}, then start the ingest again; everything before it is settled. An engine with a control socket is ` +
-      `asked by itself (--control, docs/wire.md)`,
+    message: `${missing(expected, stated - 1n)} missing before ${event}${message}`,
   });
 }
 
-function unfilled(expected: bigint, stated: bigint, event: string): StreamStopped {
-  return new StreamStopped({
-    reason: 'hole',
-    sequence: expected.toString(),
+/** The stop at a hole that nobody can be asked to fill. */
+export function hole(expected: bigint, stated: bigint, event: string): StreamStopped {
+  return holeStop(
+    expected,
+    stated,
     event,
-    expected: expected.toString(),
-    stated: stated.toString(),
-    message:
-      `${missing(expected, stated - 1n)} missing before ${event}, and the engine was asked again and again, went back, ` +
-      `and did not send ${expected}. Either it is not in its outbox, or what it sends there is no valid event: look at ` +
-      `rejected_messages. Nothing from ${expected} on is settled`,
-  });
+    `. Let the engine send the stream again from sequence ${expected}, then start the ingest again; everything before it ` +
+      `is settled. An engine with a control socket is asked by itself (--control, docs/wire.md)`,
+  );
+}
+
+function unfilled(expected: bigint, stated: bigint, event: string): StreamStopped {
+  return holeStop(
+    expected,
+    stated,
+    event,
+    `, and the engine was asked again and again, went back, and did not send ${expected}. Either it is not in its outbox, ` +
+      `or what it sends there is no valid event: look at rejected_messages. Nothing from ${expected} on is settled`,
+  );
 }
 
 /** The stop where the engine does not hold any more what it is asked for, and nobody has settled it meanwhile. */

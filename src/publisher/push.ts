@@ -5,7 +5,8 @@
  */
 
 import { Push } from 'zeromq';
-import { KEEPALIVE, openSocket, type EngineSocketOptions, watchPeers } from './sockets.ts';
+import { watchPeers } from '../curve/peers.ts';
+import { KEEPALIVE, openSocket, type EngineSocketOptions } from './sockets.ts';
 
 export { PublisherOpenError } from './sockets.ts';
 

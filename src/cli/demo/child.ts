@@ -5,7 +5,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { workerMemory } from './worker-memory.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/settled.mjs', import.meta.url));
 const STOP_MS_MAX = 45_000;
@@ -33,6 +32,12 @@ export interface ChildEnding {
   readonly stdout: string;
 }
 
+/**
+ * What a worker is told about memory: glibc otherwise keeps an arena for each of its many threads. A bound on V8's heap is
+ * left alone: even one far above what lives cost up to a quarter more CPU (docs/performance.md).
+ */
+const WORKER_MEMORY = { MALLOC_ARENA_MAX: '2' };
+
 /** A running command. */
 export class Child {
   readonly name: string;
@@ -47,7 +52,7 @@ export class Child {
     const log = openSync(options.logPath, 'a');
     const isWorker = this.name === 'worker' && options.program === undefined;
     this.#process = fork(options.program ?? PROGRAM, [...options.args], {
-      env: isWorker ? workerMemory(options.env) : options.env,
+      env: isWorker ? { ...WORKER_MEMORY, ...options.env } : options.env,
       execArgv: [...(options.execArgv ?? [])],
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });
