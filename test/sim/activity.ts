@@ -186,6 +186,8 @@ export class Activity {
     if (this.#done) return;
     this.#done = true;
     if (this.#current) this.#current.open = false;
+    const conflict = ending.kind === 'answered' ? ending.result.conflict : undefined;
+    if (conflict) this.#options.server.onConflict(conflict);
     this.#options.ended(ending);
   }
 }

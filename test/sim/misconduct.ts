@@ -3,6 +3,7 @@
  * allowed. Then it must be found, by a stop or a halt that names it, and nothing of it may be settled.
  */
 import type { Stop } from '../../src/ingest/stop.ts';
+import type { ConflictReport } from '../../src/workflows/contract.ts';
 import { EVENT, keyOf, TOTAL_BYTES } from '../../src/publisher/outbox-state.ts';
 import { MISBEHAVIOURS, type Misbehaviour } from './faults.ts';
 import type { Account } from './market.ts';
@@ -69,6 +70,11 @@ export class Misconduct {
     if (!REASONS.includes(reason) || BigInt(sequence) < this.#from) return false;
     this.#stopped = true;
     return true;
+  }
+
+  /** Whether a conflict is the answer to it. */
+  explainsConflict({ sequence }: ConflictReport): boolean {
+    return this.isHarmful && BigInt(sequence) >= this.#from;
   }
 
   /** Whether it was found; undefined where it does no harm, or did not begin. */

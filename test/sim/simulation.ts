@@ -4,6 +4,7 @@
  * and what did not is its outcome.
  */
 import type { IngestEnding } from '../../src/ingest/ingest.ts';
+import type { ConflictReport } from '../../src/workflows/contract.ts';
 import { decodeControl } from '../../src/wire/control.ts';
 import { valueOf } from './cells.ts';
 import { differencesAfterMisbehaviour, differencesAtEnd } from './check.ts';
@@ -99,7 +100,12 @@ export class Simulation {
     const onFault = (error: unknown): void => {
       this.#violated(`a fault of the workflow's own code: ${String(error)}`);
     };
-    this.server = new TemporalServer({ scheduler, random, faults, trace, onFault });
+    const onConflict = (conflict: ConflictReport): void => {
+      // A halt for doubt ends by itself, so an end alone would not show that it was without reason.
+      if (this.#misconduct?.explainsConflict(conflict) !== true)
+        this.#violated(`conflict though nothing is wrong: ${JSON.stringify(conflict)}`);
+    };
+    this.server = new TemporalServer({ scheduler, random, faults, trace, onFault, onConflict });
     this.network = this.#newNetwork();
     this.disk = new Disk(scheduler, settings.diskMs);
     useNetwork(this.network);

@@ -10,6 +10,7 @@ import {
   FAILURE,
   STATUS_QUERY,
   type Chunk,
+  type ConflictReport,
   type PartitionInput,
   type ResumeRequest,
 } from '../../src/workflows/contract.ts';
@@ -26,6 +27,8 @@ export interface TemporalOptions {
   readonly faults: Faults;
   /** Told of a fault of the workflow's own code. */
   onFault(error: unknown): void;
+  /** Told of each conflict that an attempt declares and the server takes. */
+  onConflict(conflict: ConflictReport): void;
   readonly trace: (text: () => string) => void;
 }
 
@@ -55,6 +58,10 @@ export class TemporalServer {
 
   onFault(error: unknown): void {
     this.#options.onFault(error);
+  }
+
+  onConflict(conflict: ConflictReport): void {
+    this.#options.onConflict(conflict);
   }
 
   register(worker: WorkerHost): void {
