@@ -34,6 +34,23 @@ const TIMEOUT_MS_MAX = 12_000;
 const SLOW_MS_MAX = 8_000;
 /** The batch log is replayed within this time, ms: below the settler's doubtMs. */
 const REPLAY_MS_MAX = 29_900;
+/** Reads that come so long before it are held up, ms: longer than it is from one look of the settler to the next. */
+const PAUSE_MS_MIN = 1_100;
+const PAUSE_MS_MAX = 3_000;
+/** And so long behind it at most, ms: whoever waits is still there, though the limit of his doubt is over. */
+const PAUSE_MORE_MS_MAX = 7_000;
+/** Whoever finds it in part comes so soon, at most, ms. */
+const AGAIN_MS_MAX = 1_000;
+/** What comes late comes in the last part of it, ms. */
+const LATE_MS = 2_000;
+
+/** Reads of some partitions that come between the first two moments are answered at the third, ms. */
+interface Pause {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly endMs: number;
+  readonly partitions: ReadonlySet<string>;
+}
 
 /** How a write is to be carried out. */
 export interface WriteOptions {
@@ -52,7 +69,7 @@ export interface DatabaseOptions {
   /** Told of each lightweight transaction that happened. */
   onTransaction(partition: string): void;
   /** Asks for a process to be killed. */
-  onKill(process: Process): void;
+  onKill(process: Process, againMsMax?: number): void;
   /** Told of each write that reaches a coordinator. */
   onWrite(mutations: readonly Mutation[]): void;
   readonly trace: (text: () => string) => void;
@@ -63,10 +80,13 @@ export class Database {
   readonly replicas = Array.from({ length: REPLICAS }, () => new Replica());
   /** Until then no coordinator answers, ms. */
   awayUntilMs = 0;
+  /** The next LOGGED BATCH becomes whole late. */
+  wholeLateNext = false;
   readonly #options: DatabaseOptions;
   readonly #timeoutMs: number;
   readonly #delivery: Delivery;
   #slowUntilMs = 0;
+  readonly #pauses: Pause[] = [];
 
   constructor(options: DatabaseOptions) {
     const { random } = options;
@@ -87,6 +107,10 @@ export class Database {
     const up = this.replicas.filter((replica) => replica.downUntilMs <= scheduler.nowMs);
     if (up.length < QUORUM) {
       this.#answer(answer, unavailable());
+      return;
+    }
+    if (logged && this.wholeLateNext) {
+      this.#wholeLate(mutations, from, answer);
       return;
     }
     const fault = logged
@@ -113,7 +137,7 @@ export class Database {
     else this.#timeOut(answer);
     if (fault === 'batch-never' || fault === 'write-never' || (isError && random.chance(0.5))) return;
     const laterMs = random.chance(0.3)
-      ? random.between(REPLAY_MS_MAX - 2_000, REPLAY_MS_MAX)
+      ? random.between(REPLAY_MS_MAX - LATE_MS, REPLAY_MS_MAX)
       : random.between(0, REPLAY_MS_MAX);
     if (logged && faults.strikes('killed-while-writing')) {
       this.#options.onKill(from);
@@ -123,6 +147,25 @@ export class Database {
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
     if (logged || fault === 'write-late' || random.chance(0.5))
       this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
+  }
+
+  /** Some partitions of a batch are there now, the rest much later, and whoever sent it is not there to send it again. */
+  #wholeLate(mutations: readonly Mutation[], from: Process, answer: (answer: Answer) => void): void {
+    const { random } = this.#options;
+    this.wholeLateNext = false;
+    const laterMs = random.between(REPLAY_MS_MAX - LATE_MS, REPLAY_MS_MAX);
+    this.#delivery.spreadPartitions(mutations);
+    this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
+    const { nowMs } = this.#options.scheduler;
+    const toMs = nowMs + laterMs;
+    this.#pauses.push({
+      fromMs: toMs - random.between(PAUSE_MS_MIN, PAUSE_MS_MAX),
+      toMs,
+      endMs: toMs + random.between(PAUSE_MS_MIN, PAUSE_MORE_MS_MAX),
+      partitions: new Set(mutations.map((one) => one.partition)),
+    });
+    this.#timeOut(answer);
+    this.#options.onKill(from, AGAIN_MS_MAX);
   }
 
   /** A read has reached a coordinator. Partitions are read one by one, and answered when the last is there. */
@@ -170,8 +213,9 @@ export class Database {
     }
     while (up.length > needed) up.splice(random.below(up.length), 1);
     const slow = faults.strikes('slow-read') || this.#isSlow();
-    const slowMs = slow ? random.between(100, this.#timeoutMs - 50) : 0;
-    const beforeMs = slowMs * random.next();
+    const heldUpMs = this.#heldUpMs(asked.partition);
+    const slowMs = heldUpMs > 0 ? heldUpMs : slow ? random.between(100, this.#timeoutMs - 50) : 0;
+    const beforeMs = heldUpMs > 0 ? 0 : slowMs * random.next();
     const found: Map<string, Row>[] = [];
     const finish = (): void => {
       const rows = up.length === 1 ? found[0] : this.#repaired(asked, up, found);
@@ -273,6 +317,18 @@ export class Database {
     if (scheduler.nowMs >= this.#slowUntilMs || !random.chance(0.5)) return false;
     faults.count('slow-read');
     return true;
+  }
+
+  /** How long a read is held up that comes now, ms: those who have the partition have looked, and pause before they answer. */
+  #heldUpMs(partition: string): number {
+    const { scheduler, faults } = this.#options;
+    const { nowMs } = scheduler;
+    const pause = this.#pauses.find(
+      ({ fromMs, toMs, partitions }) => nowMs >= fromMs && nowMs < toMs && partitions.has(partition),
+    );
+    if (!pause) return 0;
+    faults.count('slow-read');
+    return Math.min(pause.endMs - nowMs, this.#timeoutMs - 50);
   }
 
   #isAway(answer: (answer: Answer) => void): boolean {

@@ -100,6 +100,16 @@ export class Delivery {
       for (const replica of this.replicas) if (random.chance(share)) this.#deliver(replica, group);
   }
 
+  /** Lets all replicas have some partitions of it, now, but not all: no read finds the rest on any of them. */
+  spreadPartitions(mutations: readonly Mutation[]): void {
+    const { random } = this.#options;
+    const groups = byPartition(mutations);
+    for (let left = 1 + random.below(groups.length - 1); left > 0; left -= 1) {
+      const [group = []] = groups.splice(random.below(groups.length), 1);
+      for (const replica of this.replicas) this.#deliver(replica, group);
+    }
+  }
+
   /** A replica that is down is told when it is back: the coordinator kept a hint. False then. */
   #deliver(replica: Replica, mutations: readonly Mutation[]): boolean {
     const { scheduler } = this.#options;

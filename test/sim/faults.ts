@@ -50,6 +50,11 @@ export const PLANNED_FAULTS = [
   'messages-repeated',
   'messages-reordered',
   'replica-down',
+  /**
+   * A worker dies with a batch of which some partitions are there and the rest comes when the batch log's time is all but
+   * over; reads are slow about then, so that some see it in part and are answered behind the settler's limit for a doubt.
+   */
+  'batch-whole-late',
   'database-away',
   'temporal-away',
 ] as const;

@@ -83,6 +83,9 @@ function strike(kind: PlannedFault, simulation: Simulation): boolean {
     case 'replica-down':
       random.pick(database.replicas).downUntilMs = nowMs + random.between(500, 20_000);
       return true;
+    case 'batch-whole-late':
+      database.wholeLateNext = true;
+      return true;
     case 'database-away':
       database.awayUntilMs = nowMs + random.between(200, 15_000);
       return true;

@@ -167,9 +167,9 @@ export class Simulation {
       onTransaction: (partition) => {
         if (partition === LEASE_PLACE[0]) monitor.leaseTaken();
       },
-      onKill: (process) => {
+      onKill: (process, againMsMax = 8_000) => {
         const worker = this.processes.workers.find((one) => one.process === process);
-        if (worker) this.processes.killWorker(worker, random.between(20, 8_000));
+        if (worker) this.processes.killWorker(worker, random.between(20, againMsMax));
       },
       onWrite: ([first]) => {
         if (first?.partition !== STREAM_PLACE[0]) return;
@@ -227,6 +227,7 @@ export class Simulation {
     this.trace(() => 'all is quiet from now on');
     this.faults.active = false;
     network.loseNext = false;
+    database.wholeLateNext = false;
     database.awayUntilMs = Math.min(database.awayUntilMs, nowMs);
     server.awayUntilMs = Math.min(server.awayUntilMs, nowMs);
     for (const replica of database.replicas) replica.downUntilMs = Math.min(replica.downUntilMs, nowMs);
