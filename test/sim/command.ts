@@ -1,4 +1,4 @@
-/** The command behind main.ts, loaded once the packages that it replaces are. */
+/** The command behind main.ts, in the process that it starts. */
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { runInProcesses, type Report } from './jobs.ts';
@@ -29,11 +29,12 @@ export async function command(args: string[]): Promise<void> {
   });
   const { failures: failuresMax, trace, json, jobs } = values;
   const startedMs = realNowMs();
+  const [, thisFile = ''] = process.argv;
   const first = wholeNumber('from', values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
   const report =
     Number(jobs) > 1
-      ? await runInProcesses(wholeNumber('jobs', jobs), first, count, ['--failures', failuresMax])
+      ? await runInProcesses(thisFile, wholeNumber('jobs', jobs), first, count, ['--failures', failuresMax])
       : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace);
   const seconds = (realNowMs() - startedMs) / 1_000;
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -1,6 +1,5 @@
 /** Seeds over several processes: each takes a range of its own, and their reports are added up. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 
 /** What a process reports of its seeds. */
 export interface Report {
@@ -10,15 +9,16 @@ export interface Report {
 }
 
 /** A young generation that holds a whole seed is collected seldom. */
-export const NODE_OPTIONS = ['--max-semi-space-size=64', '--import', 'tsx/esm'];
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+export const NODE_FLAGS = ['--max-semi-space-size=64'];
 
 /**
  * Runs seeds in processes of their own; what they tell goes to stderr.
  *
+ * @param file the bundled simulation (bundle.ts)
  * @throws Error if one ended without a report
  */
 export async function runInProcesses(
+  file: string,
   jobs: number,
   from: number,
   seeds: number,
@@ -29,7 +29,7 @@ export async function runInProcesses(
     from: from + job * share,
     seeds: Math.min(share, seeds - job * share),
   })).filter((range) => range.seeds > 0);
-  const reports = await Promise.all(ranges.map((range) => runRange(range, more)));
+  const reports = await Promise.all(ranges.map((range) => runRange(file, range, more)));
   const faults: Record<string, number> = {};
   for (const report of reports)
     for (const [kind, times] of Object.entries(report.faults)) faults[kind] = (faults[kind] ?? 0) + times;
@@ -38,17 +38,12 @@ export async function runInProcesses(
   return { seeds: sum((one) => one.seeds), violations: sum((one) => one.violations), faults };
 }
 
-function runRange(range: { from: number; seeds: number }, more: readonly string[]): Promise<Report> {
-  const args = [
-    '--import',
-    'tsx/esm',
-    MAIN,
-    '--json',
-    '--seeds',
-    `${range.seeds}`,
-    '--from',
-    `${range.from}`,
-  ];
+function runRange(
+  file: string,
+  range: { from: number; seeds: number },
+  more: readonly string[],
+): Promise<Report> {
+  const args = [...NODE_FLAGS, file, '--json', '--seeds', `${range.seeds}`, '--from', `${range.from}`];
   const child = spawn(process.execPath, [...args, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((resolve, reject) => {
     let text = '';

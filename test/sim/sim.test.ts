@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { bundle } from './bundle.ts';
 import { FAULT_KINDS, OPERATION_FAULTS, PLANNED_FAULTS } from './faults.ts';
 import { runInProcesses } from './jobs.ts';
 import { PLANTED_BUGS } from './planted/bugs.ts';
@@ -21,7 +22,8 @@ const sim = (...args: string[]) =>
 
 describe('the simulation', () => {
   it(`finds nothing wrong in ${SEEDS} seeds, in which every kind of fault strikes`, async () => {
-    const report = await runInProcesses(2, 1, SEEDS);
+    const { file, remove } = await bundle(ROOT);
+    const report = await runInProcesses(file, 2, 1, SEEDS).finally(remove);
     expect(report).toMatchObject({ seeds: SEEDS, violations: 0 });
     expect(FAULT_KINDS.filter((kind) => !((report.faults[kind] ?? 0) > 0))).toEqual([]);
     const ordinary = [...OPERATION_FAULTS, ...PLANNED_FAULTS].reduce(

@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { NODE_OPTIONS } from '../jobs.ts';
+import { bundleInto } from '../bundle.ts';
+import { NODE_FLAGS } from '../jobs.ts';
 import { PLANTED_BUGS } from './bugs.ts';
 import { plant } from './plant.ts';
 
@@ -36,18 +37,9 @@ for (const bug of PLANTED_BUGS) {
   const { folder, remove } = plant(ROOT, bug);
   try {
     const { seeds, from } = values;
-    const args = [
-      ...NODE_OPTIONS,
-      'test/sim/main.ts',
-      '--seeds',
-      seeds,
-      '--from',
-      from,
-      '--failures',
-      '1',
-      '--json',
-    ];
-    const run = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 28 });
+    const file = await bundleInto(folder, folder);
+    const args = [...NODE_FLAGS, file, '--seeds', seeds, '--from', from, '--failures', '1', '--json'];
+    const run = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 28 });
     const result = /^\{.*\}$/m.exec(run.stdout)?.[0];
     if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
     const { seeds: ran, violations } = JSON.parse(result) as { seeds: number; violations: number };
