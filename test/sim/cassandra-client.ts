@@ -87,13 +87,15 @@ class SimulatedClient {
   #request(send: (answer: (answer: Answer) => void) => void, timeoutMs?: number): Promise<Result> {
     const { scheduler, random, process } = this.#options;
     return new Promise((resolve, reject) => {
+      let isAnswered = false;
       if (timeoutMs !== undefined)
         scheduler.in(process, timeoutMs, () => {
-          reject(new errors.OperationTimedOutError('no answer in time'));
+          if (!isAnswered) reject(new errors.OperationTimedOutError('no answer in time'));
         });
       const request = (): void => {
         send((answer) => {
           scheduler.in(process, random.between(0.1, 1), () => {
+            isAnswered = true;
             if (answer.kind === 'error') reject(answer.error);
             else resolve(new Result(answer.rows, answer.applied));
           });

@@ -2,10 +2,9 @@
  * How writes reach replicas: at once or one by one, partition by partition, missed by one, or in part. A replica that is
  * down is told later.
  */
-import type { TieListener } from './cells.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
-import type { Mutation, Replica } from './replica.ts';
+import type { Mutation, PlacedTieListener, Replica } from './replica.ts';
 import type { Scheduler } from './scheduler.ts';
 import { byPartition } from './slices.ts';
 
@@ -18,7 +17,7 @@ export interface DeliveryOptions {
   readonly random: Random;
   readonly faults: Faults;
   /** Told where two writes of a cell at one time differ (I2). */
-  readonly onTie: (partition: string, column: string, a: unknown, b: unknown) => void;
+  readonly onTie: PlacedTieListener;
 }
 
 /** Brings writes to replicas. */
@@ -38,10 +37,7 @@ export class Delivery {
 
   /** Lets a replica have a row. */
   apply(replica: Replica, mutation: Mutation): void {
-    const onTie: TieListener = (column, a, b) => {
-      this.#options.onTie(mutation.partition, column, a, b);
-    };
-    replica.apply(mutation, onTie);
+    replica.apply(mutation, this.#options.onTie);
   }
 
   /**

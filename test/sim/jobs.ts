@@ -9,7 +9,7 @@ export interface Report {
 }
 
 /** A young generation that holds a whole seed is collected seldom. */
-export const NODE_FLAGS = ['--max-semi-space-size=64'];
+export const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
 
 /**
  * Runs seeds in processes of their own; what they tell goes to stderr.

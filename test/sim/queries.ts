@@ -12,20 +12,20 @@ function text(value: unknown): string {
   return value instanceof Date ? String(value.getTime()) : `${value as bigint}`;
 }
 
-/** The name of a table's partition. */
-export function partitionName(table: Table, valueAt: (column: string) => unknown): string {
-  let name = table.name;
-  for (const column of table.partition) name += `|${text(valueAt(column))}`;
+/** The name of a table's partition: the key's values are at these places. */
+function partitionName(table: Table, values: Params, places: readonly number[]): string {
+  let { name } = table;
+  for (const at of places) name += `|${text(values[at])}`;
   return name;
 }
 
 /** The name of a row within its partition. */
-export function clusteringName(table: Table, valueAt: (column: string) => unknown): string {
-  const { clustering } = table;
-  const [first, second] = clustering;
-  if (first === undefined) return '';
-  if (second === undefined) return text(valueAt(first));
-  return clustering.map((column) => text(valueAt(column))).join('|');
+function clusteringName(values: Params, places: readonly number[]): string {
+  let name = '';
+  for (let place = 0; place < places.length; place += 1)
+    name =
+      place === 0 ? text(values[places[0] as number]) : `${name}|${text(values[places[place] as number])}`;
+  return name;
 }
 
 function isCell(value: unknown): value is Buffer {
@@ -44,28 +44,22 @@ function writtenValue(
 
 /** The row that a statement writes. `nowMs` gives the write time where it states none. */
 export function mutationOf(statement: WriteStatement, params: Params, nowMs: number): Mutation {
-  const { table, places, timestampAt } = statement;
-  const values = places.map((_, at) => {
+  const { table, columns, places, timestampAt, partitionAt, clusteringAt } = statement;
+  const values: (Value | undefined)[] = [];
+  for (let at = 0; at < places.length; at += 1) {
     const value = writtenValue(statement, params, at);
     if (value === null) throw new Error(`a null is a deletion (I3): ${table.name}, parameter ${at}`);
-    return value;
-  });
-  const keyValue = (column: string): unknown => values[statement.columns.get(column) ?? -1];
+    values.push(value);
+  }
+  const partition = partitionName(table, values, partitionAt);
+  const clustering = clusteringName(values, clusteringAt);
+  return { partition, clustering, row: { columns, values, time: timeOfWrite(params, timestampAt, nowMs) } };
+}
+
+function timeOfWrite(params: Params, timestampAt: number | undefined, nowMs: number): bigint {
   const time = timestampAt === undefined ? undefined : params[timestampAt];
-  return {
-    partition: partitionName(table, keyValue),
-    clustering: clusteringName(table, keyValue),
-    row: {
-      columns: statement.columns,
-      values,
-      time:
-        time === undefined
-          ? BigInt(Math.floor(nowMs * 1_000))
-          : isCell(time)
-            ? time.readBigInt64BE()
-            : (time as bigint),
-    },
-  };
+  if (time === undefined) return BigInt(Math.floor(nowMs * 1_000));
+  return isCell(time) ? time.readBigInt64BE() : (time as bigint);
 }
 
 /** The row that a lightweight transaction leaves: what stood there, changed, all of one time. A null empties a cell. */
@@ -75,15 +69,15 @@ export function changedRow(
   before: Row | undefined,
   nowMs: number,
 ): Pick<Mutation, 'partition' | 'clustering' | 'row'> {
-  const { table, keyPlaces } = statement;
-  const keyValue = (column: string): unknown => params[keyPlaces.get(column) ?? -1];
+  const { table, places, partitionAt, clusteringAt } = statement;
+  const values = places.map((at) => params[at]);
   const cells = new Map<string, Value | undefined>();
   if (before) for (const column of before.columns.keys()) cells.set(column, valueOf(before, column));
   for (const [column, at] of statement.columns)
     cells.set(column, writtenValue(statement, params, at) ?? undefined);
   return {
-    partition: partitionName(table, keyValue),
-    clustering: clusteringName(table, keyValue),
+    partition: partitionName(table, values, partitionAt),
+    clustering: clusteringName(values, clusteringAt),
     row: {
       columns: new Map([...cells.keys()].map((column, at) => [column, at])),
       values: [...cells.values()],
@@ -93,13 +87,10 @@ export function changedRow(
 }
 
 /** One set of values for each partition that a SELECT asks for: the server reads each by itself. */
-export function byPartitionKey(statement: ReadStatement, params: Params): Params[] {
-  const several = statement.conditions.find(
-    ({ column, operator }) => operator === 'IN' && statement.table.partition.includes(column),
-  );
-  if (!several) return [params];
-  return (params[several.at] as readonly unknown[]).map((value) =>
-    params.map((one, at) => (at === several.at ? value : one)),
+export function byPartitionKey({ severalAt }: ReadStatement, params: Params): Params[] {
+  if (severalAt === undefined) return [params];
+  return (params[severalAt] as readonly unknown[]).map((value) =>
+    params.map((one, at) => (at === severalAt ? value : one)),
   );
 }
 
@@ -113,20 +104,13 @@ export interface Asked {
 
 /** What a SELECT with these values asks for. */
 export function askedBy(statement: ReadStatement, params: Params): Asked {
-  const { table, conditions } = statement;
-  const of = (column: string): Condition | undefined =>
-    conditions.find((condition) => condition.column === column);
-  const partition = partitionName(table, (column) => params[of(column)?.at ?? -1]);
-  const rest = conditions.filter(({ column }) => !table.partition.includes(column));
-  const [last] = rest;
-  const [clustering] = table.clustering;
+  const { table, rest, partitionAt, clusteringAt, clusteringListAt } = statement;
   let clusterings: string[] | undefined;
-  if (rest.length === table.clustering.length && rest.every(({ operator }) => operator === '='))
-    clusterings = [clusteringName(table, (column) => params[of(column)?.at ?? -1])];
-  else if (rest.length === 1 && last?.operator === 'IN' && last.column === clustering)
-    clusterings = (params[last.at] as readonly unknown[]).map(text);
+  if (clusteringAt) clusterings = [clusteringName(params, clusteringAt)];
+  else if (clusteringListAt !== undefined)
+    clusterings = (params[clusteringListAt] as readonly unknown[]).map(text);
   return {
-    partition,
+    partition: partitionName(table, params, partitionAt),
     clusterings,
     fits: (row) => rest.every((condition) => holds(condition, row, params)),
   };

@@ -1,5 +1,5 @@
 /** One replica: partitions of rows. It merges what it is told, and knows nothing of the others. */
-import { merge, type Row, type TieListener } from './cells.ts';
+import { merge, type Row } from './cells.ts';
 
 /** One row of one statement on its way to replicas. */
 export interface Mutation {
@@ -9,6 +9,9 @@ export interface Mutation {
   readonly clustering: string;
   readonly row: Row;
 }
+
+/** Told where two writes of a cell of a partition at the same time differ. */
+export type PlacedTieListener = (partition: string, column: string, a: unknown, b: unknown) => void;
 
 type Partition = Map<string, Row>;
 const NO_ROWS: ReadonlyMap<string, Row> = new Map();
@@ -20,14 +23,21 @@ export class Replica {
   readonly #partitions = new Map<string, Partition>();
 
   /** Takes a row in. */
-  apply({ partition, clustering, row }: Mutation, onTie: TieListener): void {
+  apply({ partition, clustering, row }: Mutation, onTie: PlacedTieListener): void {
     let rows = this.#partitions.get(partition);
     if (!rows) {
       rows = new Map();
       this.#partitions.set(partition, rows);
     }
     const before = rows.get(clustering);
-    rows.set(clustering, before ? merge(before, row, onTie) : row);
+    if (!before) rows.set(clustering, row);
+    else if (before !== row)
+      rows.set(
+        clustering,
+        merge(before, row, (column, a, b) => {
+          onTie(partition, column, a, b);
+        }),
+      );
   }
 
   /** Takes the outcome of a lightweight transaction. */

@@ -18,13 +18,11 @@ export class Process {
 
 /** Something planned. */
 export class Planned {
-  atMs: number;
   readonly order: number;
   readonly process: Process;
   action: (() => void) | undefined;
 
-  constructor(atMs: number, order: number, process: Process, action: () => void) {
-    this.atMs = atMs;
+  constructor(order: number, process: Process, action: () => void) {
     this.order = order;
     this.process = process;
     this.action = action;
@@ -45,7 +43,9 @@ export class Scheduler {
   readonly world = new Process('world');
   current = this.world;
   steps = 0;
+  /** A heap of what is planned, and beside it each one's moment, so that a comparison touches numbers only. */
   readonly #heap: Planned[] = [];
+  readonly #moments: number[] = [];
   #order = 0;
 
   /** Ms since the run began. */
@@ -61,8 +61,8 @@ export class Scheduler {
   /** Plans something in a process. */
   in(process: Process, ms: number, then: () => void): Planned {
     this.#order += 1;
-    const planned = new Planned(this.nowMs + (ms > 0 ? ms : 0), this.#order, process, then);
-    this.#push(planned);
+    const planned = new Planned(this.#order, process, then);
+    this.#push(planned, this.nowMs + (ms > 0 ? ms : 0));
     return planned;
   }
 
@@ -75,14 +75,14 @@ export class Scheduler {
 
   /** Lets the next thing happen. False where nothing is left. */
   step(): boolean {
+    const [atMs = 0] = this.#moments;
     const next = this.#pop();
     if (!next) return false;
     const { process } = next;
     if (!next.action || !process.alive) return true;
-    if (next.atMs > this.nowMs) this.nowMs = next.atMs;
+    if (atMs > this.nowMs) this.nowMs = atMs;
     if (process.stalledUntilMs > this.nowMs) {
-      next.atMs = process.stalledUntilMs;
-      this.#push(next);
+      this.#push(next, process.stalledUntilMs);
       return true;
     }
     this.current = process;
@@ -91,41 +91,54 @@ export class Scheduler {
     return true;
   }
 
-  #push(planned: Planned): void {
+  #push(planned: Planned, atMs: number): void {
     const heap = this.#heap;
+    const moments = this.#moments;
     let at = heap.length;
     heap.push(planned);
+    moments.push(atMs);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      const above = heap[parent] as Planned;
-      if (!isBefore(planned, above)) break;
-      heap[at] = above;
+      const above = moments[parent] as number;
+      if (atMs > above || (atMs === above && planned.order > (heap[parent] as Planned).order)) break;
+      heap[at] = heap[parent] as Planned;
+      moments[at] = above;
       at = parent;
     }
     heap[at] = planned;
+    moments[at] = atMs;
   }
 
   #pop(): Planned | undefined {
     const heap = this.#heap;
-    const top = heap[0];
+    const moments = this.#moments;
+    const [top] = heap;
     const last = heap.pop();
-    if (!top || !last || top === last) return top;
+    const lastMs = moments.pop();
+    const { length } = heap;
+    if (!last || lastMs === undefined || length === 0) return top;
     let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      const right = heap[child + 1];
-      if (right && isBefore(right, heap[child] as Planned)) child += 1;
-      const below = heap[child] as Planned;
-      if (!isBefore(below, last)) break;
-      heap[at] = below;
+    for (let child = 1; child < length; child = 2 * at + 1) {
+      let childMs = moments[child] as number;
+      if (child + 1 < length) {
+        const rightMs = moments[child + 1] as number;
+        if (rightMs < childMs || (rightMs === childMs && isBefore(heap, child + 1, child))) {
+          child += 1;
+          childMs = rightMs;
+        }
+      }
+      if (childMs > lastMs || (childMs === lastMs && (heap[child] as Planned).order > last.order)) break;
+      heap[at] = heap[child] as Planned;
+      moments[at] = childMs;
       at = child;
     }
     heap[at] = last;
+    moments[at] = lastMs;
     return top;
   }
 }
 
-function isBefore(a: Planned, b: Planned): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+/** Of two of one moment. */
+function isBefore(heap: readonly Planned[], a: number, b: number): boolean {
+  return (heap[a] as Planned).order < (heap[b] as Planned).order;
 }

@@ -35,8 +35,9 @@ export interface WriteStatement {
   /** Columns that are written, and where their values stand among the parameters. */
   readonly columns: ReadonlyMap<string, number>;
   readonly places: readonly number[];
-  /** Place of each key column's value. */
-  readonly keyPlaces: ReadonlyMap<string, number>;
+  /** Where among the columns those of the key stand. */
+  readonly partitionAt: readonly number[];
+  readonly clusteringAt: readonly number[];
   /** How a cell that is encoded already is read, for each column. */
   readonly decoders: readonly Decode[];
   readonly timestampAt: number | undefined;
@@ -57,6 +58,15 @@ export interface ReadStatement {
   readonly table: Table;
   readonly selected: readonly Selected[];
   readonly conditions: readonly Condition[];
+  /** Place of the value of each column of the partition key. */
+  readonly partitionAt: readonly number[];
+  /** The place of several values of one of them, of which each is a partition of its own. */
+  readonly severalAt: number | undefined;
+  /** Conditions upon other columns. */
+  readonly rest: readonly Condition[];
+  /** Places of the clustering key's values where all of them are stated, or of a list of such keys. */
+  readonly clusteringAt: readonly number[] | undefined;
+  readonly clusteringListAt: number | undefined;
   readonly descending: boolean;
   readonly limit: number;
 }
@@ -134,16 +144,40 @@ function parse(query: string): Statement {
   );
   if (select) {
     const table = tableOf(select[2], query);
+    const { conditions } = conditionsOf(query, select[3], 0);
     return {
       kind: 'read',
       table,
       selected: list(select[1]).map(selectedOf),
-      conditions: conditionsOf(query, select[3], 0).conditions,
+      conditions,
+      ...keysOf(table, conditions),
       descending: select[4] !== undefined,
       limit: Number(select[5] ?? Infinity),
     };
   }
   throw new Error(`the simulated database does not understand: ${query}`);
+}
+
+function keysOf(
+  table: Table,
+  conditions: readonly Condition[],
+): Pick<ReadStatement, 'partitionAt' | 'severalAt' | 'rest' | 'clusteringAt' | 'clusteringListAt'> {
+  const placeOf = (column: string): number =>
+    conditions.find((condition) => condition.column === column)?.at ?? NO_PARAMETER;
+  const rest = conditions.filter(({ column }) => !table.partition.includes(column));
+  const isWhole = rest.length === table.clustering.length && rest.every(({ operator }) => operator === '=');
+  const [last] = rest;
+  const isList =
+    !isWhole && rest.length === 1 && last?.operator === 'IN' && last.column === table.clustering[0];
+  return {
+    partitionAt: table.partition.map(placeOf),
+    severalAt: conditions.find(
+      ({ column, operator }) => operator === 'IN' && table.partition.includes(column),
+    )?.at,
+    rest,
+    clusteringAt: isWhole ? table.clustering.map(placeOf) : undefined,
+    clusteringListAt: isList ? last.at : undefined,
+  };
 }
 
 function parseInsert(query: string, [, name, names, marks, ifNotExists]: RegExpExecArray): WriteStatement {
@@ -189,19 +223,19 @@ function writeOf(
   places: readonly number[],
   more: Pick<WriteStatement, 'timestampAt' | 'ifNotExists' | 'conditions'>,
 ): WriteStatement {
-  const keyPlaces = new Map<string, number>();
-  for (const key of [...table.partition, ...table.clustering]) {
+  const columnAt = (key: string): number => {
     const at = columns.indexOf(key);
     if (at < 0) throw new Error(`${table.name} is written without its key column ${key}`);
-    keyPlaces.set(key, places[at] as number);
-  }
+    return at;
+  };
   return {
     kind: 'write',
     table,
     columns: new Map(columns.map((column, at) => [column, at])),
     decoders: columns.map((column) => DECODERS[table.types.get(column) ?? ''] ?? verbatim),
     places,
-    keyPlaces,
+    partitionAt: table.partition.map(columnAt),
+    clusteringAt: table.clustering.map(columnAt),
     ...more,
   };
 }

@@ -11,24 +11,41 @@ export type Place = readonly [partition: string, clustering: string];
 
 const ENTRY_BUCKET = 10_000n;
 
+/** Names are made once: they are looked for again and again. */
+const events = new WeakMap<Stated, Place>();
+const entries = new WeakMap<BookedStep, Place>();
+const balances = new WeakMap<Pick<BookedStep, 'user' | 'asset'>, Place>();
+const lines: Place[] = [];
+
+function once<T extends object>(known: WeakMap<T, Place>, of: T, make: (of: T) => Place): Place {
+  let place = known.get(of);
+  if (!place) known.set(of, (place = make(of)));
+  return place;
+}
+
 /** An event's own row. */
-export function eventPlace({ sequence, message }: Stated): Place {
-  return 'trade_id' in message
-    ? [`settled_trades|${message.trade_id}`, `${STREAM}|${sequence}`]
-    : [`ledger_events|${STREAM}|${sequence / ENTRY_BUCKET}`, `${sequence}`];
+export function eventPlace(event: Stated): Place {
+  return once(events, event, ({ sequence, message }) =>
+    'trade_id' in message
+      ? [`settled_trades|${message.trade_id}`, `${STREAM}|${sequence}`]
+      : [`ledger_events|${STREAM}|${sequence / ENTRY_BUCKET}`, `${sequence}`],
+  );
 }
 
 /** A line of the stream log. */
 export function linePlace(sequence: bigint): Place {
-  return [`stream_log|${STREAM}|${sequence / ENTRY_BUCKET}`, `${sequence}`];
+  return (lines[Number(sequence)] ??= [`stream_log|${STREAM}|${sequence / ENTRY_BUCKET}`, `${sequence}`]);
 }
 
-export function balancePlace({ user, asset }: Pick<BookedStep, 'user' | 'asset'>): Place {
-  return [`user_balances|${user}`, `${asset}`];
+export function balancePlace(of: Pick<BookedStep, 'user' | 'asset'>): Place {
+  return once(balances, of, ({ user, asset }) => [`user_balances|${user}`, `${asset}`]);
 }
 
-export function entryPlace({ user, asset, version }: BookedStep): Place {
-  return [`ledger_entries|${user}|${asset}|${version / ENTRY_BUCKET}`, `${version}`];
+export function entryPlace(step: BookedStep): Place {
+  return once(entries, step, ({ user, asset, version }) => [
+    `ledger_entries|${user}|${asset}|${version / ENTRY_BUCKET}`,
+    `${version}`,
+  ]);
 }
 
 export const STREAM_PLACE: Place = [`streams|${STREAM}`, ''];
