@@ -36,13 +36,15 @@ const SLOW_MS_MAX = 8_000;
 const REPLAY_MS_MAX = 29_900;
 /** Reads that come so long before it are held up, ms: longer than it is from one look of the settler to the next. */
 const PAUSE_MS_MIN = 1_100;
-const PAUSE_MS_MAX = 3_000;
-/** And so long behind it at most, ms: whoever waits is still there, though the limit of his doubt is over. */
-const PAUSE_MORE_MS_MAX = 7_000;
+const PAUSE_MS_MAX = 2_000;
+/** And so long behind it, ms: the limit of a doubt is over, and whoever had it still waits for the answer. */
+const PAUSE_MORE_MS_MIN = 2_000;
+const PAUSE_MORE_MS_MAX = 8_000;
 /** Whoever finds it in part comes so soon, at most, ms. */
 const AGAIN_MS_MAX = 1_000;
 /** What comes late comes in the last part of it, ms. */
 const LATE_MS = 2_000;
+const WHOLE_LATE_MS = 500;
 
 /** Reads of some partitions that come between the first two moments are answered at the third, ms. */
 interface Pause {
@@ -149,19 +151,19 @@ export class Database {
       this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
   }
 
-  /** Some partitions of a batch are there now, the rest much later, and whoever sent it is not there to send it again. */
+  /** Some balances of a batch are there now, the rest much later, and whoever sent it is not there to send it again. */
   #wholeLate(mutations: readonly Mutation[], from: Process, answer: (answer: Answer) => void): void {
     const { random } = this.#options;
     this.wholeLateNext = false;
-    const laterMs = random.between(REPLAY_MS_MAX - LATE_MS, REPLAY_MS_MAX);
-    this.#delivery.spreadPartitions(mutations);
+    const laterMs = random.between(REPLAY_MS_MAX - WHOLE_LATE_MS, REPLAY_MS_MAX);
+    this.#delivery.spreadPartitions(mutations, (partition) => partition.startsWith('user_balances|'));
     this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
     const { nowMs } = this.#options.scheduler;
     const toMs = nowMs + laterMs;
     this.#pauses.push({
       fromMs: toMs - random.between(PAUSE_MS_MIN, PAUSE_MS_MAX),
       toMs,
-      endMs: toMs + random.between(PAUSE_MS_MIN, PAUSE_MORE_MS_MAX),
+      endMs: toMs + random.between(PAUSE_MORE_MS_MIN, PAUSE_MORE_MS_MAX),
       partitions: new Set(mutations.map((one) => one.partition)),
     });
     this.#timeOut(answer);

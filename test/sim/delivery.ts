@@ -96,14 +96,20 @@ export class Delivery {
       for (const replica of this.replicas) if (random.chance(share)) this.#deliver(replica, group);
   }
 
-  /** Lets all replicas have some partitions of it, now, but not all: no read finds the rest on any of them. */
-  spreadPartitions(mutations: readonly Mutation[]): void {
+  /**
+   * Lets all replicas have some partitions of it, now, and none the others: no read finds the rest. One at least that
+   * `first` names is there, and one at least that it does not name is not.
+   */
+  spreadPartitions(mutations: readonly Mutation[], first: (partition: string) => boolean): void {
     const { random } = this.#options;
+    const isFirst = ([mutation]: readonly Mutation[]): boolean =>
+      mutation !== undefined && first(mutation.partition);
     const groups = byPartition(mutations);
-    for (let left = 1 + random.below(groups.length - 1); left > 0; left -= 1) {
-      const [group = []] = groups.splice(random.below(groups.length), 1);
-      for (const replica of this.replicas) this.#deliver(replica, group);
-    }
+    const there = random.pick(groups.filter(isFirst));
+    const missing = random.pick(groups.filter((group) => !isFirst(group)));
+    for (const group of groups)
+      if (group === there || (group !== missing && random.chance(0.5)))
+        for (const replica of this.replicas) this.#deliver(replica, group);
   }
 
   /** A replica that is down is told when it is back: the coordinator kept a hint. False then. */
