@@ -44,7 +44,18 @@ export async function command(args: string[]): Promise<void> {
     process.stdout.write(`${report.seeds} seeds, ${report.violations} with violations\n`);
   }
   process.stderr.write(`${(report.seeds / seconds).toFixed(1)} seeds/s\n`);
+  // A reader may be slow, and an exit does not wait for him.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(report.violations > 0 ? 1 : 0);
+}
+
+/** Resolves once all that was written is written. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => {
+      resolve();
+    });
+  });
 }
 
 function wholeNumber(name: string, text: string): number {
