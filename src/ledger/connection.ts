@@ -72,6 +72,7 @@ export async function connect(
       : { authProvider: new auth.PlainTextAuthProvider(options.username, options.password ?? '') }),
     ...(options.tls ? { sslOptions: tlsOptions(options.tls) } : {}),
   });
+  closeReplacedHosts(client);
   try {
     await client.connect();
     return client;
@@ -79,6 +80,16 @@ export async function connect(
     await client.shutdown();
     throw error;
   }
+}
+
+/**
+ * Makes a client close what it has replaced. When the driver (4.10.0) has lost every node and finds one again, it takes a new
+ * host for it and forgets the one before with its pool, which goes on connecting, beyond the client's shutdown too.
+ */
+export function closeReplacedHosts(client: Client): void {
+  client.on('hostRemove', (host: { shutdown(): Promise<void> }) => {
+    host.shutdown().catch(() => undefined);
+  });
 }
 
 function tlsOptions(tls: NonNullable<LedgerOptions['tls']>): ConnectionOptions {
