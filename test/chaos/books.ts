@@ -22,6 +22,17 @@ export function eventName(kind: string, id: bigint): string {
   return `${kind.toLowerCase()} ${id}`;
 }
 
+/** Trades of the shortest stream of its kind that goes beyond this sequence. Up to there it is the same as any longer one. */
+export function tradesBeyond(sequence: bigint, options: Omit<SimulationOptions, 'trades'>): number {
+  let trades = 0;
+  for (const message of new Simulation({ ...options, trades: Number.MAX_SAFE_INTEGER }).events())
+    if ('trade_id' in message) {
+      trades += 1;
+      if (message.output_sequence > sequence) break;
+    }
+  return trades;
+}
+
 /** Runs the simulation to its end, and writes its oracle. */
 export async function keepBooks(options: SimulationOptions, oraclePath: string): Promise<Books> {
   const simulation = new Simulation(options);

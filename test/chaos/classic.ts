@@ -14,6 +14,7 @@ import { Random } from '../../src/simulator/random.ts';
 import { recordingLine } from '../../src/simulator/recording.ts';
 import { Simulation } from '../../src/simulator/simulation.ts';
 import { InterruptedError, progressFor } from '../../src/stack/index.ts';
+import { endWhenDone } from './ending.ts';
 import { encodeMessage } from '../../src/wire/encode.ts';
 import { outcomeOf } from './classic-outcome.ts';
 import { killedInTheMiddle, type Recording } from './classic-run.ts';
@@ -115,3 +116,4 @@ await new Command('chaos:classic')
   .option('--seed <n>', 'draws where the ingest is killed', count, 1)
   .action(classic)
   .parseAsync();
+endWhenDone();

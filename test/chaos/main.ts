@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { InterruptedError, progressFor } from '../../src/stack/index.ts';
+import { endWhenDone } from './ending.ts';
 import { BARS_MS, describeReport } from './report.ts';
 import { run } from './run.ts';
 
@@ -15,6 +16,9 @@ const FAILED_EXIT_CODE = 1;
 /** It could not be run as it was asked for. */
 const NOT_RUN_EXIT_CODE = 2;
 const INTERRUPTED_EXIT_CODE = 130;
+/** Where nothing else is asked for, a run may take so long, and so much longer for each fault, s. */
+const SET_S_MAX = 300;
+const FAULT_S_MAX = 60;
 
 interface Flags {
   readonly faults: number;
@@ -22,7 +26,8 @@ interface Flags {
   readonly nodes: '1' | '3';
   readonly workers: '1' | '2';
   readonly only?: string;
-  readonly tradesPerFault: number;
+  readonly eventsBetween: number;
+  readonly secondsMax?: number;
   readonly json?: true;
   readonly keepLogs?: true;
 }
@@ -40,7 +45,8 @@ async function chaos(flags: Flags): Promise<void> {
       nodes: flags.nodes === '3' ? 3 : 1,
       workers: flags.workers === '2' ? 2 : 1,
       ...(flags.only === undefined ? {} : { only: flags.only.split(',') }),
-      tradesPerFault: flags.tradesPerFault,
+      eventsBetween: flags.eventsBetween,
+      msMax: 1000 * (flags.secondsMax ?? SET_S_MAX + flags.faults * FAULT_S_MAX),
       folder,
       progress: progressFor(process.stderr),
       signal: abort.signal,
@@ -85,8 +91,10 @@ await new Command('chaos')
   .addOption(new Option('--nodes <n>', 'Cassandra nodes').choices(['1', '3']).default('1'))
   .addOption(new Option('--workers <n>', 'worker processes').choices(['1', '2']).default('1'))
   .option('--only <names>', 'draw from these faults alone, separated by commas')
-  .option('--trades-per-fault <n>', 'length of the stream', count, 2_000)
+  .option('--events-between <n>', 'events that settle between two faults, on average', count, 1_000)
+  .option('--seconds-max <n>', 'the run fails when it takes longer (300, and 60 for each fault)', count)
   .option('--keep-logs', 'keep the logs of a good run too')
   .option('--json', 'print the report as one JSON object')
   .action(chaos)
   .parseAsync();
+endWhenDone();

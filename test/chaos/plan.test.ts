@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LINKS } from './links.ts';
-import { FAULT_NAMES, faultName, planOf, PROCESSES } from './plan.ts';
+import { FAULT_NAMES, faultName, planOf as fullPlanOf, PROCESSES, type PlanOptions } from './plan.ts';
 
+const planOf = (options: Omit<PlanOptions, 'eventsBetween'> & { readonly eventsBetween?: number }) =>
+  fullPlanOf({ eventsBetween: 1_000, ...options });
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 
 describe('a plan', () => {
@@ -28,14 +30,18 @@ describe('a plan', () => {
     );
   });
 
-  test('spreads its faults over the stream, in order', () => {
+  test('lets none to twice as many events as asked for settle between two faults, and sometimes hardly any', () => {
     fc.assert(
-      fc.property(seeds, fc.integer({ min: 1, max: 60 }), (seed, faults) => {
-        const shares = planOf({ seed, faults }).map(({ atShare }) => atShare);
-        expect(shares).toEqual(shares.toSorted((a, b) => a - b));
-        expect(shares.every((share) => share >= 0 && share < 1)).toBe(true);
+      fc.property(seeds, fc.integer({ min: 0, max: 5_000 }), (seed, eventsBetween) => {
+        const gaps = planOf({ seed, faults: 40, eventsBetween }).map(({ afterEvents }) => afterEvents);
+        expect(Math.min(...gaps)).toBeGreaterThanOrEqual(0);
+        expect(Math.max(...gaps)).toBeLessThanOrEqual(2 * eventsBetween);
       }),
     );
+    const gaps = planOf({ seed: 1, faults: 400, eventsBetween: 1_000 }).map(({ afterEvents }) => afterEvents);
+    expect(gaps.reduce((sum, one) => sum + one, 0) / gaps.length).toBeCloseTo(1_000, -2);
+    expect(Math.min(...gaps)).toBeLessThan(50);
+    expect(Math.max(...gaps)).toBeGreaterThan(1_950);
   });
 
   test('has every kind on every link, once there is room for all', () => {

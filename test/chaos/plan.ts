@@ -1,6 +1,6 @@
 /**
- * What is to happen in a run, drawn from its seed alone: which faults, in which order, how long each, and where in the
- * stream it strikes. At least half of the faults are kills, spread evenly over the processes; the others go round all
+ * What is to happen in a run, drawn from its seed alone: which faults, in which order, how long each, and how far apart they
+ * strike. At least half of the faults are kills, spread evenly over the processes; the others go round all
  * the other kinds before any comes again.
  */
 import { Random } from '../../src/simulator/random.ts';
@@ -45,14 +45,16 @@ export type Fault =
 /** A fault with its place. */
 export interface PlannedFault {
   readonly fault: Fault;
-  /** Strikes when this share of the stream is settled, or as soon afterwards as its turn comes: 0 … 1. */
-  readonly atShare: number;
+  /** Strikes when so many events more are settled than when the one before it was over. */
+  readonly afterEvents: number;
 }
 
 /** What to plan. */
 export interface PlanOptions {
   readonly seed: number;
   readonly faults: number;
+  /** Events between two faults, on average: from none to twice as many. */
+  readonly eventsBetween: number;
   /** Kinds to draw from, as {@link faultName} has them. @default all */
   readonly only?: readonly string[];
 }
@@ -97,7 +99,7 @@ export const FAULT_NAMES: readonly string[] = [
  *
  * @throws RangeError if there is a name that is none, or nothing to draw from
  */
-export function planOf({ seed, faults, only = FAULT_NAMES }: PlanOptions): PlannedFault[] {
+export function planOf({ seed, faults, eventsBetween, only = FAULT_NAMES }: PlanOptions): PlannedFault[] {
   const strange = only.find((name) => !FAULT_NAMES.includes(name));
   if (strange !== undefined || only.length === 0)
     throw new RangeError(`there is no fault ${strange ?? ''}; there are ${FAULT_NAMES.join(', ')}`);
@@ -115,9 +117,9 @@ export function planOf({ seed, faults, only = FAULT_NAMES }: PlanOptions): Plann
     Array.from({ length: faults }, (_, index) => (index < killCount ? kills : others).next()),
     random,
   );
-  return names.map((name, index) => ({
+  return names.map((name) => ({
     fault: draw(name, random),
-    atShare: (index + random.fraction()) / faults,
+    afterEvents: random.below(2 * eventsBetween + 1),
   }));
 }
 

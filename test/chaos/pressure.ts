@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { Outbox } from '../../src/publisher/outbox.ts';
 import { InterruptedError, progressFor } from '../../src/stack/index.ts';
+import { endWhenDone } from './ending.ts';
 import { pressureOf, RSS_GROWTH_MAX, type MemorySample } from './pressure-report.ts';
-import { Scene, STREAM } from './scene.ts';
+import { Scene } from './scene.ts';
 
 const FAILED_EXIT_CODE = 1;
 const NOT_RUN_EXIT_CODE = 2;
@@ -74,14 +74,7 @@ async function pressure({ minutes, rate, seed }: Flags): Promise<void> {
     const settled = Number(scene.watch.reached - settledBefore);
     const inFlight = scene.progress?.said.inFlight ?? 0;
     step.done(`${settled} settled`);
-    await scene.engine.end();
-    const outbox = await Outbox.open({
-      folder: join(folder, 'outbox', STREAM),
-      stream: STREAM,
-      graceMs: 3_600_000,
-    });
-    const offered = Number(outbox.last);
-    await outbox.close();
+    const offered = Number(await scene.killEngine());
     const report = pressureOf(samples, { seconds, settled, offered, inFlight });
     process.stdout.write(`${JSON.stringify(report)}\n`);
     if (!report.ok) process.exitCode = FAILED_EXIT_CODE;
@@ -112,3 +105,4 @@ await new Command('chaos:pressure')
   .option('--seed <n>', 'of the stream', Number, 1)
   .action(pressure)
   .parseAsync();
+endWhenDone();

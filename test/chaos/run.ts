@@ -1,20 +1,22 @@
 /**
- * A run: the scene is set, fault after fault strikes while at least a thousand events are in flight, then it is quiet,
- * the stream comes to its end, and what the database holds is held against the engine's books.
+ * A run: the scene is set, fault after fault strikes while at least a thousand events are in flight, then the engine is told
+ * where its stream ends, it is quiet, and what the database holds is held against the engine's books.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Child } from '../../src/cli/demo/child.ts';
-import { ledgerOptions } from '../../src/cli/ledger-options.ts';
-import { connect } from '../../src/ledger/connection.ts';
+import { accountOf, inALine } from './account.ts';
+import type { SimulationOptions } from '../../src/simulator/options.ts';
 import type { Progress } from '../../src/stack/index.ts';
-import { keepBooks, type Books } from './books.ts';
+import { keepBooks, tradesBeyond, type Books } from './books.ts';
+import { ChaosError, Patience } from './patience.ts';
 import { describeFault, faultName, hitsOurs, planOf } from './plan.ts';
-import { reckon, type Reckoning } from './reckoning.ts';
+import { count, failureOf, verify } from './proof.ts';
+import type { Reckoning } from './reckoning.ts';
 import { tally, type ChaosReport, type StruckFault } from './report.ts';
-import { Scene, STREAM } from './scene.ts';
+import { Scene } from './scene.ts';
 import { strike } from './strike.ts';
 import type { Endings } from './supervised.ts';
+import { STUCK_MS_MAX, until, untilInFlight } from './waiting.ts';
 
 /** What to run. */
 export interface RunOptions {
@@ -23,60 +25,64 @@ export interface RunOptions {
   readonly nodes: 1 | 3;
   readonly workers: 1 | 2;
   readonly only?: readonly string[];
-  /** Trades of the stream for each fault. */
-  readonly tradesPerFault: number;
+  /** Events between two faults, on average. */
+  readonly eventsBetween: number;
+  /** The run fails where it takes longer, ms; ending the scene comes on top. */
+  readonly msMax: number;
   readonly folder: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
-/** The run did not come through; the message says why. */
-export class ChaosError extends Error {
-  override readonly name = 'ChaosError';
-}
-
-/** At least so many events are in flight when a fault strikes. */
-export const IN_FLIGHT_MIN = 1_000;
-/** What the ingest says of itself must be no older, ms. */
-const FRESH_MS = 1_000;
-/** So long may the stream stand still without a fault before the run counts as stuck, ms. */
-const STUCK_MS_MAX = 120_000;
-/** The last fault is planned for this share of the stream: faults during which events go on use up the rest. */
-const STRUCK_SHARE = 0.7;
-const USERS = 200;
+/** Servers, links and processes are up within so long, ms. */
+const SET_MS_MAX = 240_000;
+/** Events settle at least so fast between two faults, ms each; what the fault before left behind comes on top. */
+const EVENT_MS_MAX = 10;
+/** A fault lasts half a minute at most, a server that is started again the rest, ms. */
+const STRIKE_MS_MAX = 120_000;
+/** The rest of the stream when no fault strikes any more, an outbox full at most, ms. */
+const REST_MS_MAX = 180_000;
+const STOP_MS_MAX = 60_000;
 /** One of our processes that has nothing in flight ends within so long of being asked to, ms. */
 const END_MS_MAX = 15_000;
+/** Servers may take half a minute to stop, ms. */
+const END_SCENE_MS_MAX = 60_000;
+const SCENARIO = 'random';
+const USERS = 200;
+/** While faults strike, the stream has no end. */
+const ENDLESS_TRADES = 1_000_000_000;
 
 /** Runs, whatever comes of it; the report says. @throws only if the scene can't be set, or it is interrupted */
 export async function run(options: RunOptions): Promise<ChaosReport> {
-  const { seed, nodes, workers, folder, progress, signal, faults, tradesPerFault } = options;
+  const { seed, nodes, workers, folder, progress, msMax } = options;
   const startedMs = performance.now();
-  const trades = Math.max(faults * tradesPerFault, 4_000);
   const oracle = join(folder, 'oracle.json');
-  const books = await keepBooks({ scenario: 'random', seed, trades, users: USERS }, oracle);
-  const setting = progress.step('Setting the scene', { slow: true });
-  const simulateArgs = ['--scenario=random', `--seed=${seed}`, `--trades=${trades}`, `--users=${USERS}`];
-  const scene = await Scene.set({ folder, seed, nodes, workers, simulateArgs, progress, signal });
-  setting.done(`${books.events} events to come`);
+  let scene: Scene | undefined;
+  const told = (): string => (scene ? inALine(scene) : 'the scene is not set');
+  const patience = new Patience({ msMax, signal: options.signal, progress, told });
   const struck: StruckFault[] = [];
   let failure: string | undefined;
   let reckoning: Reckoning = { events: 0, lost: 0, doubled: 0, examples: [] };
   let findings = 0;
   try {
-    await strikeAll(scene, options, books, struck);
-    await untilSettled(scene, books);
-    await quieten(scene);
-    const verified = await verify(scene, oracle);
-    findings = verified.findings;
-    reckoning = await count(scene, books);
-    failure = failureOf(findings, verified.first, reckoning);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    failure = error instanceof Error ? error.message : String(error);
+    scene = await setScene(options, patience);
+    try {
+      await strikeAll(scene, options, patience, struck);
+      const books = await endStream(scene, options, patience, oracle);
+      await untilSettled(scene, patience, books);
+      await quieten(scene, patience);
+      const verified = await verify(scene, patience, oracle);
+      findings = verified.findings;
+      reckoning = await count(scene, patience, books);
+      failure = failureOf(findings, verified.first, reckoning);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      failure = error instanceof Error ? error.message : String(error);
+      for (const line of accountOf(scene)) progress.note(line);
+    }
   } finally {
-    const ending = progress.step('Ending the scene');
-    await scene.end();
-    ending.done('ended');
+    patience.end();
+    if (scene) await endScene(scene);
   }
   const ours = [scene.engine, scene.ingest, ...scene.workers];
   const endings: [string, Endings][] = ours.map(({ name, endings: how }) => [name, how]);
@@ -98,116 +104,105 @@ export async function run(options: RunOptions): Promise<ChaosReport> {
   };
 }
 
+function setScene(options: RunOptions, patience: Patience): Promise<Scene> {
+  const { folder, seed, nodes, workers, progress } = options;
+  const step = progress.step('Setting the scene', { slow: true });
+  const simulateArgs = simulateArgsOf(seed, ENDLESS_TRADES);
+  const { signal } = patience;
+  return patience.within('the scene to be set', SET_MS_MAX, async () => {
+    const scene = await Scene.set({ folder, seed, nodes, workers, simulateArgs, progress, signal });
+    step.done('set');
+    return scene;
+  });
+}
+
+function simulateArgsOf(seed: number, trades: number): string[] {
+  return [`--scenario=${SCENARIO}`, `--seed=${seed}`, `--trades=${trades}`, `--users=${USERS}`];
+}
+
 async function strikeAll(
   scene: Scene,
-  { seed, faults, only, progress, signal }: RunOptions,
-  books: Books,
+  { seed, faults, only, eventsBetween, progress }: RunOptions,
+  patience: Patience,
   struck: StruckFault[],
 ): Promise<void> {
-  const possible = scene.possible(only);
-  const plan = planOf({ seed, faults, only: possible });
-  for (const [index, { fault, atShare }] of plan.entries()) {
-    const place = BigInt(Math.floor(atShare * STRUCK_SHARE * books.events));
-    await until(scene, () => scene.watch.reached >= place, `sequence ${place} to settle`);
-    const inFlight = await untilInFlight(scene);
-    const step = progress.step(`${index + 1}/${faults} ${describeFault(fault)}`);
-    await strike(scene, fault, index);
+  const plan = planOf({ seed, faults, eventsBetween, only: scene.possible(only) });
+  let over = 0n;
+  for (const [index, { fault, afterEvents }] of plan.entries()) {
+    const place = over + BigInt(afterEvents);
+    await until(
+      scene,
+      patience,
+      () => scene.watch.reached >= place,
+      `sequence ${place} to settle`,
+      STUCK_MS_MAX + afterEvents * EVENT_MS_MAX,
+    );
+    const inFlight = await untilInFlight(scene, patience);
+    const what = describeFault(fault);
+    const step = progress.step(`${index + 1}/${faults} ${what}`);
+    await patience.within(`${what} to be over`, STRIKE_MS_MAX, () =>
+      strike(scene, fault, index, patience.signal),
+    );
     const [above, overMs] = [scene.watch.reached, performance.now()];
-    signal.throwIfAborted();
-    if (!(await scene.watch.moved(above, STUCK_MS_MAX)))
-      throw new ChaosError(
-        `nothing was settled for ${STUCK_MS_MAX / 1000} s after ${describeFault(fault)}; the watermark stayed at ${above}`,
-      );
+    await until(scene, patience, () => scene.watch.reached > above, `work after ${what}`, STUCK_MS_MAX);
     const backToWorkMs = performance.now() - overMs;
+    over = scene.watch.reached;
     struck.push({ name: faultName(fault), ours: hitsOurs(fault), inFlight, backToWorkMs });
     step.done(`back to work after ${Math.round(backToWorkMs)} ms, ${inFlight} were in flight`);
   }
 }
 
-/** Waits until enough is in flight, by the ingest's own word. */
-async function untilInFlight(scene: Scene): Promise<number> {
-  let inFlight = 0;
-  const isEnough = (): boolean => {
-    const { progress } = scene;
-    if (!progress || performance.now() - progress.atMs > FRESH_MS) return false;
-    inFlight = progress.said.inFlight;
-    return inFlight >= IN_FLIGHT_MIN;
-  };
-  await until(scene, isEnough, `${IN_FLIGHT_MIN} events to be in flight`);
-  return inFlight;
+/**
+ * Ends the engine's stream beyond what it has published: so it lasts exactly as long as the faults, and its books can be
+ * kept.
+ */
+async function endStream(
+  scene: Scene,
+  { seed, progress }: RunOptions,
+  patience: Patience,
+  oracle: string,
+): Promise<Books> {
+  const step = progress.step('Ending the stream');
+  const published = await patience.within('the engine to be gone', STOP_MS_MAX, () => scene.killEngine());
+  const stream: Omit<SimulationOptions, 'trades'> = { scenario: SCENARIO, seed, users: USERS };
+  const trades = tradesBeyond(published, stream);
+  const books = await keepBooks({ ...stream, trades }, oracle);
+  scene.startEngine(simulateArgsOf(seed, trades));
+  step.done(`it has ${books.events} events, ${published} of them published, ${scene.watch.reached} settled`);
+  return books;
 }
 
-/** Waits for a condition as long as anything settles, and a bounded time beyond. */
-async function until(scene: Scene, condition: () => boolean, what: string): Promise<void> {
-  const startedMs = performance.now();
-  while (!condition()) {
-    scene.options.signal.throwIfAborted();
-    const halted = scene.progress?.said.halted[0];
-    if (halted)
-      throw new ChaosError(
-        `partition ${halted.partition} is halted: ${JSON.stringify(halted.halt.conflict)}`,
-      );
-    const quietMs = performance.now() - Math.max(startedMs, scene.watch.movedAtMs);
-    if (quietMs > STUCK_MS_MAX)
-      throw new ChaosError(
-        `nothing was settled for ${STUCK_MS_MAX / 1000} s while waiting for ${what}; the watermark is ${scene.watch.reached}`,
-      );
-    await sleep(20);
-  }
-}
-
-async function untilSettled(scene: Scene, { events }: Books): Promise<void> {
+async function untilSettled(scene: Scene, patience: Patience, { events }: Books): Promise<void> {
   const step = scene.options.progress.step('Quiet');
-  await until(scene, () => scene.watch.reached >= BigInt(events), `all ${events} events to settle`);
+  await until(
+    scene,
+    patience,
+    () => scene.watch.reached >= BigInt(events),
+    `all ${events} events to settle`,
+    REST_MS_MAX,
+  );
   step.done(`${scene.watch.reached} settled`);
 }
 
 /** Ends our processes as a person would. */
-async function quieten({ ingest, workers, engine, options }: Scene): Promise<void> {
+async function quieten({ ingest, workers, engine, options }: Scene, patience: Patience): Promise<void> {
   const step = options.progress.step('Ending our processes');
   for (const some of [[ingest], [engine, ...workers]]) {
     const startedMs = performance.now();
-    await Promise.all(some.map((one) => one.stop()));
+    const names = some.map(({ name }) => name).join(', ');
+    await patience.within(`${names} to end`, STOP_MS_MAX, () => Promise.all(some.map((one) => one.stop())));
     if (performance.now() - startedMs > END_MS_MAX)
       throw new ChaosError(
-        `${some.map(({ name }) => name).join(', ')}: asked to end, took longer than ${END_MS_MAX / 1000} s although nothing was in flight`,
+        `${names}: asked to end, took longer than ${END_MS_MAX / 1000} s although nothing was in flight`,
       );
   }
   step.done('ended');
 }
 
-async function verify(scene: Scene, oracle: string): Promise<{ findings: number; first?: string }> {
-  const { progress, folder } = scene.options;
-  const step = progress.step('Verifying');
-  const child = new Child({
-    args: ['verify', '--stream', STREAM, '--oracle', oracle, '--json'],
-    env: scene.env,
-    logPath: join(folder, 'logs', 'verify.log'),
-  });
-  const { code, stdout } = await child.ended;
-  if (stdout.trim() === '')
-    throw new ChaosError(`settled verify ended with exit code ${code}:\n${child.logTail}`);
-  const report = JSON.parse(stdout) as { ok: boolean; findingsTotal: number; findings: { detail: string }[] };
-  const first = report.findings[0]?.detail;
-  const findings = report.ok ? 0 : Math.max(report.findingsTotal, 1);
-  step.done(report.ok ? 'clean' : `${findings} findings`);
-  return { findings, ...(first === undefined ? {} : { first }) };
-}
-
-async function count(scene: Scene, books: Books): Promise<Reckoning> {
-  const step = scene.options.progress.step('Counting');
-  const client = await connect(ledgerOptions(scene.config));
-  try {
-    const reckoning = await reckon(client, STREAM, books);
-    step.done(`${reckoning.events} events, ${reckoning.lost} lost, ${reckoning.doubled} doubled`);
-    return reckoning;
-  } finally {
-    await client.shutdown();
-  }
-}
-
-function failureOf(findings: number, first: string | undefined, reckoning: Reckoning): string | undefined {
-  const { lost, doubled, examples } = reckoning;
-  if (lost + doubled > 0) return `${lost} lost, ${doubled} doubled: ${examples.join('; ')}`;
-  return findings > 0 ? `${findings} findings, the first: ${first}` : undefined;
+/** Ends it, or gives up: what is left ends with this process, by its channel or its watchdog. */
+async function endScene(scene: Scene): Promise<void> {
+  const step = scene.options.progress.step('Ending the scene');
+  const ending = scene.end().then(() => 'ended');
+  const late = sleep(END_SCENE_MS_MAX, `not ended after ${END_SCENE_MS_MAX / 1000} s`, { ref: false });
+  step.done(await Promise.race([ending, late]));
 }

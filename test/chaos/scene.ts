@@ -2,14 +2,15 @@
  * The scene of a run: servers, the links through proxies, and our processes under supervision, each of which sees the
  * others only through its links.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ledgerOptions } from '../../src/cli/ledger-options.ts';
 import { loadConfig, replicationCql, type Config } from '../../src/config/index.ts';
 import type { IngestProgress } from '../../src/ingest/progress.ts';
 import { newCurveKeys, writeCurveKeys } from '../../src/curve/index.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
+import { Outbox } from '../../src/publisher/outbox.ts';
 import { pickFreePort } from '../../src/stack/ports.ts';
 import type { Progress } from '../../src/stack/index.ts';
 import type { Link } from './links.ts';
@@ -29,6 +30,8 @@ const READY_MS_MAX = 90_000;
 const OUTBOX_DISK_MIB = 512;
 const OUTBOX_EVENTS_MAX = 8_000;
 const PORT_TRIES_MAX = 20;
+/** As an engine has it by default: nothing that it keeps is trimmed by who looks into its outbox. */
+const OUTBOX_GRACE_MS = 3_600_000;
 
 /** How to set it. */
 export interface SceneOptions {
@@ -68,6 +71,7 @@ export class Scene {
   readonly rssMiB = { ingest: 0, worker: 0 };
   readonly #certificate: Certificate;
   readonly #ends: TlsEnd[] = [];
+  #simulateArgs: readonly string[];
   #readyWorkers = 0;
 
   private constructor(
@@ -78,6 +82,7 @@ export class Scene {
     config: Config,
   ) {
     this.options = options;
+    this.#simulateArgs = options.simulateArgs;
     this.servers = servers;
     this.env = env;
     this.config = config;
@@ -115,7 +120,26 @@ export class Scene {
     return asked.filter((name) => name !== 'full-disk' || this.disk !== undefined);
   }
 
-  /** Stops all and removes the servers' data. */
+  /** Kills the engine. Resolves with the last number that it has published. */
+  async killEngine(): Promise<bigint> {
+    await this.engine.kill();
+    const outbox = await Outbox.open({
+      folder: this.#outbox,
+      stream: STREAM,
+      graceMs: OUTBOX_GRACE_MS,
+    });
+    const { last } = outbox;
+    await outbox.close();
+    return last;
+  }
+
+  /** Starts the engine with other flags that say what is sent: the same stream, as far as it was published. */
+  startEngine(simulateArgs: readonly string[]): void {
+    this.#simulateArgs = simulateArgs;
+    this.engine.start();
+  }
+
+  /** Stops all and removes the servers' data, but for their logs. */
   async end(): Promise<void> {
     const ours = [this.engine, this.ingest, ...this.workers].filter((one) => one !== undefined);
     await Promise.all(ours.map((one) => one.end()));
@@ -124,7 +148,13 @@ export class Scene {
     for (const end of this.#ends) await end.close();
     for (const server of [this.servers.temporal, ...this.servers.cassandra]) server.resume();
     await this.disk?.unmount();
+    for (const [index, from] of this.servers.logFolders.entries())
+      cpSync(from, join(this.options.folder, 'logs', `servers-${index}`), { recursive: true });
     await this.servers.stop();
+  }
+
+  get #outbox(): string {
+    return join(this.options.folder, 'outbox', STREAM);
   }
 
   async #link(): Promise<void> {
@@ -186,15 +216,20 @@ export class Scene {
   }
 
   async #startOurs(logs: string): Promise<void> {
-    const { workers, simulateArgs, signal } = this.options;
-    const run = (name: string, args: string[], env: NodeJS.ProcessEnv, more: object = {}): Supervised => {
+    const { workers, signal } = this.options;
+    const run = (
+      name: string,
+      args: () => string[],
+      env: NodeJS.ProcessEnv,
+      more: object = {},
+    ): Supervised => {
       const supervised = new Supervised({ name, args, env, logs, ...more });
       supervised.start();
       return supervised;
     };
     for (let number = 1; number <= workers; number += 1)
       this.workers.push(
-        run(`worker-${number}`, ['worker'], this.#through('worker'), {
+        run(`worker-${number}`, () => ['worker'], this.#through('worker'), {
           onSaid: (said: Said) => this.#hear(said),
         }),
       );
@@ -206,23 +241,23 @@ export class Scene {
       const { address } = this.proxies.get(link)![0]!;
       return `tcp://${address.host}:${address.port}`;
     });
-    const outbox = join(this.options.folder, 'outbox');
-    if (this.options.smallDisk !== false) this.disk = await mountSmallDisk(outbox, OUTBOX_DISK_MIB);
+    if (this.options.smallDisk !== false)
+      this.disk = await mountSmallDisk(dirname(this.#outbox), OUTBOX_DISK_MIB);
     const keysOf = (name: string) => writeCurveKeys(join(this.options.folder, name), name, newCurveKeys());
     const keys = { engine: keysOf('engine'), ingest: keysOf('ingest') };
     this.engine = run(
       'engine',
-      [
+      () => [
         'simulate',
         `--endpoint=tcp://${LOOPBACK}:${port}`,
         `--control=tcp://${LOOPBACK}:${controlPort}`,
-        `--outbox=${join(outbox, STREAM)}`,
+        `--outbox=${this.#outbox}`,
         `--outbox-events-max=${this.options.outboxEventsMax ?? OUTBOX_EVENTS_MAX}`,
         `--curve-secret-key=${keys.engine.secretPath}`,
         `--curve-peer-keys=${keys.ingest.publicPath}`,
         '--wait-seconds=3600',
         '--json',
-        ...simulateArgs,
+        ...this.#simulateArgs,
       ],
       this.env,
       { finishedBy: [0] },
@@ -230,7 +265,7 @@ export class Scene {
     await this.#until(() => this.#readyWorkers === workers, 'the workers to start', signal);
     this.ingest = run(
       'ingest',
-      ['ingest', `--stream=${STREAM}`, `--endpoint=${data}`, `--control=${control}`],
+      () => ['ingest', `--stream=${STREAM}`, `--endpoint=${data}`, `--control=${control}`],
       {
         ...this.#through('ingest'),
         SETTLED_INGEST_CURVE_SECRET_KEY_PATH: keys.ingest.secretPath,

@@ -17,6 +17,7 @@ import { isRunning } from '../../src/stack/process-identity.ts';
 import { ensureServer } from '../../src/stack/server-start.ts';
 import { requireJava } from '../../src/stack/tools.ts';
 import { startWatchdog, type Watchdog } from '../../src/stack/watching.ts';
+import { conditionOf } from './condition.ts';
 import type { Address } from './proxy.ts';
 
 /** Addresses of a ring's nodes. */
@@ -61,6 +62,12 @@ export class RunningServer {
 
   resume(): void {
     this.#signal('SIGCONT');
+  }
+
+  /** In words: whether it runs. */
+  get state(): string {
+    const state = readStackState(this.#home)[this.#name];
+    return `${this.#name} at ${this.address.host}:${this.address.port}: ${conditionOf(state?.pid)}, ${state?.phase ?? 'not started'}`;
   }
 
   /** Starts it where it was; resolves when it answers. */

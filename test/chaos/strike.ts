@@ -11,8 +11,7 @@ import type { RunningServer } from './servers.ts';
 import type { Supervised } from './supervised.ts';
 
 /** Strikes; resolves as soon as the fault is over. */
-export async function strike(scene: Scene, fault: Fault, number: number): Promise<void> {
-  const { signal } = scene.options;
+export async function strike(scene: Scene, fault: Fault, number: number, signal: AbortSignal): Promise<void> {
   const wait = (ms: number): Promise<void> => sleep(ms, undefined, { signal });
   if (fault.kind === 'kill') {
     const victim = victimOf(scene, fault.victim, number);

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Child } from '../../src/cli/demo/child.ts';
+import { conditionOf } from './condition.ts';
 
 /** What a child tells on its channel. */
 export type Said = { readonly type: string } & Readonly<Record<string, unknown>>;
@@ -12,8 +13,8 @@ export type Said = { readonly type: string } & Readonly<Record<string, unknown>>
 /** What to keep running. */
 export interface SupervisedOptions {
   readonly name: string;
-  /** Command and flags of `settled`. */
-  readonly args: readonly string[];
+  /** Command and flags of `settled`. They may change from one start to the next. */
+  readonly args: () => readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** Folder of its log. */
   readonly logs: string;
@@ -54,11 +55,18 @@ export class Supervised {
     return this.#child?.logTail ?? '';
   }
 
+  /** In words: whether it runs, and how it has ended by itself. */
+  get state(): string {
+    const { pid, finished, endings } = this;
+    const ended = Object.entries(endings).map(([how, times]) => `, ended by itself: ${how} × ${times}`);
+    return `${finished ? 'is done' : conditionOf(pid)}${ended.join('')}`;
+  }
+
   start(): void {
     const { name, args, env, logs, onSaid } = this.#options;
     this.#expected = false;
     const child = new Child({
-      args,
+      args: args(),
       env,
       logPath: join(logs, `${name}.log`),
       onMessage: (message) => {

@@ -40,16 +40,6 @@ export class WatermarkWatch {
     this.#ended = this.#poll();
   }
 
-  /** Waits until more than `above` is settled. False if that takes longer. */
-  async moved(above: bigint, msMax: number): Promise<boolean> {
-    const deadline = performance.now() + msMax;
-    while (this.reached <= above) {
-      if (performance.now() > deadline) return false;
-      await sleep(POLL_MS / 4);
-    }
-    return true;
-  }
-
   async close(): Promise<void> {
     this.#closed = true;
     await this.#ended;
