@@ -61,6 +61,11 @@ const DOUBT_POLL_MS = 5_000;
 export class UpdateSender {
   readonly #options: UpdateSenderOptions;
   #closed = false;
+  /**
+   * Part of each Update's id, since a run answers a known id from its history: a database that lost its newest rows gives
+   * the same lease out again, and the same chunk sent under it is another, which nobody has settled in what is there now.
+   */
+  readonly #opened = Date.now().toString(36);
   /** Partitions that know the limits of this ingest. */
   readonly #told = new Set<number>();
 
@@ -75,7 +80,7 @@ export class UpdateSender {
 
   /** Sends a chunk until it has a result. */
   async send(chunk: Chunk): Promise<SentChunk> {
-    const updateId = chunkUpdateId(chunk);
+    const updateId = `${chunkUpdateId(chunk)}:${this.#opened}`;
     const { limits } = this.#options;
     const args: [Chunk] = [this.#told.has(chunk.partition) ? chunk : { ...chunk, limits }];
     for (let delayMs = RETRY_MS_FIRST; !this.#closed; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {

@@ -90,7 +90,7 @@ export interface Chunk {
   readonly limits?: PartitionLimits;
 }
 
-/** The id of a chunk's Update. The same chunk has the same id until it has a result. */
+/** What a chunk's Update is known by within its ingest: the same chunk has the same until it has a result. */
 export function chunkUpdateId(chunk: Pick<Chunk, 'stream' | 'first' | 'last' | 'lease' | 'try'>): string {
   return `${chunk.stream}:${chunk.first}-${chunk.last}:lease${chunk.lease}:try${chunk.try}`;
 }

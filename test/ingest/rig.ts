@@ -311,6 +311,11 @@ export class Rig {
             .catch(() => undefined),
         ),
       );
+    await this.emptyTables();
+  }
+
+  /** Empties every table: balances and leases start over, the partitions' workflows do not. */
+  async emptyTables(): Promise<void> {
     for (const table of TABLES)
       await this.database.client.execute(`TRUNCATE ${table}`, [], { prepare: false });
   }
