@@ -238,8 +238,9 @@ export class Ingest {
           await this.#watermark.advance();
       }
     } catch (error) {
-      if (!(error instanceof StreamStopped)) throw error;
-      this.#stop(error);
+      if (error instanceof StreamStopped) this.#stop(error);
+      // What fails once the stream has stopped is not tried again, and says nothing more than why it stopped.
+      else if (!this.#stopped) throw error;
     } finally {
       this.close();
       await this.#drain();

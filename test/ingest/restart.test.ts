@@ -5,10 +5,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Client } from 'cassandra-driver';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OracleFile } from '../../src/audit/index.ts';
 import { Child } from '../../src/cli/demo/child.ts';
 import type { IngestEnding, IngestProgress } from '../../src/ingest/ingest.ts';
+import type { LeaseEnding } from '../../src/ingest/lease.ts';
 import { writeLines } from '../../src/ledger/stream-log.ts';
 import type { Frames } from '../../src/publisher/push.ts';
 import { StorageUnavailableError } from '../../src/settlement/settle-request.ts';
@@ -121,6 +123,49 @@ describe('a numbered ingest that is started again', () => {
     expect((await rig.record(stream))?.stopped).toBeUndefined();
     expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
   });
+});
+
+describe('an ingest whose lease runs out while the database is away', () => {
+  const { messages } = simulated({ trades: 10, seed: 28 });
+
+  test('ends by that name, also in the middle of comparing a message, so that it may stand by', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const before = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, messages.slice(0, 5));
+    await before.untilSettled(5);
+    await before.close();
+    const { number } = await rig.stolenLease(stream);
+    let expire: (ending: LeaseEnding) => void = () => undefined;
+    const ended = new Promise<LeaseEnding>((resolve) => (expire = resolve));
+    const after = await rig.ingest({
+      stream,
+      endpoint: engine.endpoint,
+      lease: { number, isHeld: () => true, ended },
+      cassandra: withoutLines(rig.database.client),
+    });
+    await rig.send(engine, messages.slice(0, 1));
+    await until('it can not compare', () => after.said('checking a message again').length > 0);
+    expire({ kind: 'expired', problem: 'away' });
+    expect(await after.ended).toMatchObject({ kind: 'stopped', stop: { reason: 'lease-expired' } });
+  });
+
+  /** The client of a database that does not give single lines of the log. */
+  function withoutLines(client: Client): Client {
+    return new Proxy(client, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        const call = value.bind(target) as (query: string, ...rest: unknown[]) => unknown;
+        if (name !== 'execute') return call;
+        return (query: string, ...rest: unknown[]) =>
+          query.includes('FROM stream_log') && query.endsWith('sequence = ?')
+            ? Promise.reject(new Error('no host is available'))
+            : call(query, ...rest);
+      },
+    });
+  }
 });
 
 describe('a classic ingest that is started again', () => {
