@@ -82,7 +82,10 @@ export class Ingest {
     this.#refused = refused;
     this.#sequence = sequenceOf(options, storage, opening);
     this.#watermark = new Watermark(watermark, async (reached) => {
-      await writeWatermark(cassandra, stream, reached);
+      await writeWatermark(cassandra, stream, reached).catch((error: unknown) => {
+        log.warn({ watermark: `${reached}`, problem: String(error) }, 'writing the watermark again');
+        throw error;
+      });
       // Only now: what is acknowledged is persisted (I7).
       this.#recovery.settled(reached);
     });

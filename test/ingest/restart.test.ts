@@ -143,30 +143,50 @@ describe('an ingest whose lease runs out while the database is away', () => {
       stream,
       endpoint: engine.endpoint,
       lease: { number, isHeld: () => true, ended },
-      cassandra: withoutLines(rig.database.client),
+      cassandra: failing(
+        rig.database.client,
+        (query) => query.includes('FROM stream_log') && query.endsWith('sequence = ?'),
+      ),
     });
     await rig.send(engine, messages.slice(0, 1));
     await until('it can not compare', () => after.said('checking a message again').length > 0);
     expire({ kind: 'expired', problem: 'away' });
     expect(await after.ended).toMatchObject({ kind: 'stopped', stop: { reason: 'lease-expired' } });
   });
-
-  /** The client of a database that does not give single lines of the log. */
-  function withoutLines(client: Client): Client {
-    return new Proxy(client, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        const call = value.bind(target) as (query: string, ...rest: unknown[]) => unknown;
-        if (name !== 'execute') return call;
-        return (query: string, ...rest: unknown[]) =>
-          query.includes('FROM stream_log') && query.endsWith('sequence = ?')
-            ? Promise.reject(new Error('no host is available'))
-            : call(query, ...rest);
-      },
-    });
-  }
 });
+
+test('a watermark that can not be written is told of, and the stream goes on once it can', async () => {
+  const { messages } = simulated({ trades: 10, seed: 29 });
+  await rig.startWorker();
+  const stream = rig.stream();
+  const engine = await rig.engine();
+  let isAway = true;
+  const cassandra = failing(
+    rig.database.client,
+    (query) => isAway && query.startsWith('UPDATE streams USING TIMESTAMP'),
+  );
+  const running = await rig.ingest({ stream, endpoint: engine.endpoint, cassandra });
+  await rig.send(engine, messages.slice(0, 5));
+  await until('it is said', () => running.said('writing the watermark again').length > 1);
+  expect(running.said('writing the watermark again')[0]?.fields['problem']).toContain('no host is available');
+  expect(running.ingest.progress.watermark).toBe('0');
+  isAway = false;
+  await running.untilSettled(5);
+});
+
+/** The client of a database that does not carry out some of what it is asked. */
+function failing(client: Client, isFailing: (query: string) => boolean): Client {
+  return new Proxy(client, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      const call = value.bind(target) as (query: string, ...rest: unknown[]) => unknown;
+      if (name !== 'execute') return call;
+      return (query: string, ...rest: unknown[]) =>
+        isFailing(query) ? Promise.reject(new Error('no host is available')) : call(query, ...rest);
+    },
+  });
+}
 
 describe('a classic ingest that is started again', () => {
   const messages = recording('classic-e2e');
