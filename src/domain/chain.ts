@@ -3,14 +3,14 @@
  * ledger entry is evident to whoever knows a later value. Byte layouts are specified in docs/chain.md and held by
  * vectors in test/data/chain-vectors.json.
  */
-import { hash } from 'node:crypto';
 import type { BalanceKey } from './balance.ts';
+import { sha256, SHA256_BYTES } from './sha256.ts';
 
 const GENESIS_TAG = 'settled/balance/1\n';
 const ENTRY_TAG = 'settled/entry/1\n';
 const VOID_TAG = 'settled/void/1\n';
 /** Length of a chain value, bytes. */
-export const CHAIN_BYTES = 32;
+export const CHAIN_BYTES = SHA256_BYTES;
 /** Bytes of an entry behind its tag. */
 const FIELD_BYTES = CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8;
 
@@ -47,7 +47,7 @@ export function genesisChain(key: BalanceKey): Buffer {
   bytes.write(GENESIS_TAG, 'latin1');
   bytes.writeBigInt64BE(key.userId, GENESIS_TAG.length);
   bytes.writeInt32BE(key.assetId, GENESIS_TAG.length + 8);
-  return hash('sha256', bytes, 'buffer');
+  return sha256(bytes);
 }
 
 /**
@@ -78,5 +78,5 @@ function chained(bytes: Buffer, previous: Buffer, entry: ChainedEntry): Buffer {
   at = bytes.writeBigInt64BE(entry.version, at);
   at = bytes.writeBigInt64BE(entry.availableAfter, at);
   bytes.writeBigInt64BE(entry.frozenAfter, at);
-  return hash('sha256', bytes, 'buffer');
+  return sha256(bytes);
 }

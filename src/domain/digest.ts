@@ -3,8 +3,8 @@
  * something else (I1b, I6). It covers the stated fields only, in one byte layout for every dialect: neither a sequence
  * or version that the ingest assigned nor a stamped time is part of it (I2). The layout and a vector are in docs/wire.md.
  */
-import { hash } from 'node:crypto';
 import type { LedgerEvent, LedgerKind, SettlementEvent, Trade } from './event.ts';
+import { sha256 } from './sha256.ts';
 
 const TRADE_TAG = Buffer.from('settled/trade/1\n', 'ascii');
 const LEDGER_TAG = Buffer.from('settled/ledger/1\n', 'ascii');
@@ -46,7 +46,7 @@ export function contentBytes(event: SettlementEvent): Buffer {
  * SHA-256 over {@link contentBytes}: 32 bytes. Equal for two events if and only if the engine stated the same.
  */
 export function contentDigest(event: SettlementEvent): Buffer {
-  return hash('sha256', fill(event), 'buffer');
+  return sha256(fill(event));
 }
 
 function fill(event: SettlementEvent): Buffer {
