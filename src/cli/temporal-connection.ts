@@ -71,7 +71,10 @@ export async function temporalClient(config: Config): Promise<Client> {
  */
 export async function workerConnection(config: Config): Promise<NativeConnection> {
   try {
-    return await NativeConnection.connect({ ...connectionOptions(config), grpcCompression: { codec: 'none' } });
+    return await NativeConnection.connect({
+      ...connectionOptions(config),
+      grpcCompression: { codec: 'none' },
+    });
   } catch (error) {
     throw unreachable(config, error);
   }

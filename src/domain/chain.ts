@@ -15,14 +15,22 @@ export const CHAIN_BYTES = SHA256_BYTES;
 const FIELD_BYTES = CHAIN_BYTES + 2 + 8 + 4 + 8 + 8 + 8;
 
 /** Where the bytes of an entry are put together; nothing but the tag stays in it from one call to the next. */
-function scratchOf(tag: string): Buffer {
-  const bytes = Buffer.alloc(CHAIN_BYTES + tag.length + FIELD_BYTES);
-  bytes.write(tag, CHAIN_BYTES, 'latin1');
-  return bytes;
+interface Scratch {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Where the fields begin. */
+  readonly offset: number;
 }
 
-const entryBytes = scratchOf(ENTRY_TAG);
-const voidBytes = scratchOf(VOID_TAG);
+function scratchOf(tag: string): Scratch {
+  const offset = CHAIN_BYTES + tag.length;
+  const bytes = Buffer.from(new ArrayBuffer(offset + FIELD_BYTES));
+  bytes.write(tag, CHAIN_BYTES, 'latin1');
+  return { bytes, view: new DataView(bytes.buffer), offset };
+}
+
+const entryScratch = scratchOf(ENTRY_TAG);
+const voidScratch = scratchOf(VOID_TAG);
 
 /** What of a ledger entry goes into its chain value. */
 export interface ChainedEntry extends BalanceKey {
@@ -56,7 +64,7 @@ export function genesisChain(key: BalanceKey): Buffer {
  * after (64 each), big-endian.
  */
 export function nextChain(previous: Buffer, entry: ChainedEntry): Buffer {
-  return chained(entryBytes, previous, entry);
+  return chained(entryScratch, previous, entry);
 }
 
 /**
@@ -64,19 +72,18 @@ export function nextChain(previous: Buffer, entry: ChainedEntry): Buffer {
  * {@link nextChain}, under the tag `settled/void/1\n`, so that no entry can be passed off as the other kind.
  */
 export function voidChain(previous: Buffer, entry: ChainedEntry): Buffer {
-  return chained(voidBytes, previous, entry);
+  return chained(voidScratch, previous, entry);
 }
 
-function chained(bytes: Buffer, previous: Buffer, entry: ChainedEntry): Buffer {
-  const offset = bytes.length - FIELD_BYTES;
+function chained({ bytes, view, offset }: Scratch, previous: Buffer, entry: ChainedEntry): Buffer {
   previous.copy(bytes, 0, 0, CHAIN_BYTES);
-  let at = offset + entry.digest.copy(bytes, offset, 0, CHAIN_BYTES);
-  at = bytes.writeUInt8(entry.leg, at);
-  at = bytes.writeUInt8(entry.step, at);
-  at = bytes.writeBigInt64BE(entry.userId, at);
-  at = bytes.writeInt32BE(entry.assetId, at);
-  at = bytes.writeBigInt64BE(entry.version, at);
-  at = bytes.writeBigInt64BE(entry.availableAfter, at);
-  bytes.writeBigInt64BE(entry.frozenAfter, at);
+  const at = offset + entry.digest.copy(bytes, offset, 0, CHAIN_BYTES);
+  view.setUint8(at, entry.leg);
+  view.setUint8(at + 1, entry.step);
+  view.setBigInt64(at + 2, entry.userId);
+  view.setInt32(at + 10, entry.assetId);
+  view.setBigInt64(at + 14, entry.version);
+  view.setBigInt64(at + 22, entry.availableAfter);
+  view.setBigInt64(at + 30, entry.frozenAfter);
   return sha256(bytes);
 }

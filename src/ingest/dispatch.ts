@@ -13,6 +13,8 @@ import { UpdateSender } from './update-sender.ts';
 
 /** Events a partition, on average, that make a round full: an Update costs about a dozen events of history. */
 const FULL_CHUNK_EVENTS = 250;
+/** A round is full, too, with this share of what may be in flight: two are under way, and the next one gathers. */
+const FULL_SHARE = 0.4;
 
 /** What a dispatch is made of. */
 export interface DispatchOptions {
@@ -24,6 +26,8 @@ export interface DispatchOptions {
   readonly taskQueue: string;
   readonly limits: PartitionLimits;
   readonly chunk: ChunkBounds;
+  /** Events received and not yet settled, at most. */
+  readonly maxInFlightEvents: number;
   /** False where nothing may be sent any more: the lease ran out. */
   mayBeSent(): boolean;
   /** Told of sequences that are settled. */
@@ -66,7 +70,7 @@ export class Dispatch {
     this.#rounds = new Rounds({
       cut: () => this.#lanes.flatMap((lane) => lane.cut()),
       gathered: () => this.#lanes.reduce((sum, lane) => sum + lane.gathered, 0),
-      full: options.partitions * FULL_CHUNK_EVENTS,
+      full: Math.min(options.partitions * FULL_CHUNK_EVENTS, options.maxInFlightEvents * FULL_SHARE),
       roundsMax: UPDATES_IN_FLIGHT_MAX,
       pause: (ms) => sleep(ms, undefined, { ref: false }),
     });

@@ -1,12 +1,13 @@
 /**
  * Rounds: all partitions send what has gathered at one moment, then gather again while it is settled. So what is sent
  * is always a prefix of the stream: no event under way waits for one that another partition still keeps back, and
- * chunks grow with the load by themselves. A lone event leaves at once. Under load a few rounds are under way, full ones
- * only, so that one is settled while others travel and the settler never runs dry.
+ * chunks grow with the load by themselves. A lone event leaves at once. Beside another, a round leaves when it is full,
+ * so that one is settled while the next travels and an Update carries as much as it may: each costs Temporal about the
+ * same, however little is in it.
  */
 
-/** Rounds that leave however little has gathered. */
-const ROUNDS_AT_ONCE = 2;
+/** One that is not full leaves beside another only where nothing has left for so long: something waits there, ms. */
+const BESIDE_MS = 1_000;
 /** A round that is not back by then no longer keeps others from leaving: some partition may wait for a person, ms. */
 const ROUND_MS_MAX = 5_000;
 
@@ -29,6 +30,9 @@ export class Rounds {
   #underWay = 0;
   #pumping = false;
   #hurrying = false;
+  /** True once nothing has left for {@link BESIDE_MS}. */
+  #isOverdue = false;
+  #left = 0;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -47,8 +51,18 @@ export class Rounds {
 
   async #run(chunks: readonly Promise<void>[]): Promise<void> {
     this.#underWay += 1;
+    this.#isOverdue = false;
+    this.#left += 1;
+    void this.#overdueAfter(this.#left);
     await Promise.race([Promise.all(chunks), this.#options.pause(ROUND_MS_MAX)]);
     this.#underWay -= 1;
+    this.wake();
+  }
+
+  async #overdueAfter(round: number): Promise<void> {
+    await this.#options.pause(BESIDE_MS);
+    if (round !== this.#left) return;
+    this.#isOverdue = true;
     this.wake();
   }
 
@@ -60,8 +74,7 @@ export class Rounds {
 
   #mayLeave(): boolean {
     const { full, roundsMax } = this.#options;
-    if (this.#hurrying) return true;
-    if (this.#underWay < ROUNDS_AT_ONCE) return true;
-    return this.#underWay < roundsMax && this.#options.gathered() >= full;
+    if (this.#hurrying || this.#underWay === 0) return true;
+    return this.#underWay < roundsMax && (this.#isOverdue || this.#options.gathered() >= full);
   }
 }

@@ -29,7 +29,7 @@ export interface LookListener {
 }
 
 /** Pauses between two rounds are at least this part of the first delay. */
-const PAUSE_PART = 5;
+const PAUSE_PART = 2;
 
 /** Decides when to read for which event, and reads. */
 export class Looker {

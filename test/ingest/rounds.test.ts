@@ -1,10 +1,11 @@
 /** Rounds: when what has gathered leaves. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Rounds } from '../../src/ingest/rounds.ts';
 
 /** Partitions as one heap of events: each cut takes all of it. */
-function roundsUnderTest(pause: (ms: number) => Promise<void> = () => new Promise(() => undefined)) {
+function roundsUnderTest() {
+  const pauses: { readonly ms: number; readonly over: () => void }[] = [];
   const sent: { readonly events: number; readonly cameBack: () => void }[] = [];
   let gathered = 0;
   let blocked = false;
@@ -18,10 +19,15 @@ function roundsUnderTest(pause: (ms: number) => Promise<void> = () => new Promis
     gathered: () => gathered,
     full: 10,
     roundsMax: 4,
-    pause,
+    pause: (ms) => new Promise((resolve) => pauses.push({ ms, over: resolve })),
   });
   return {
     sent,
+    /** Ends the pauses of that length which began so far. */
+    pass: async (ms: number) => {
+      for (const pause of pauses.filter((one) => one.ms === ms)) pause.over();
+      await sleep(5);
+    },
     block: (is: boolean) => (blocked = is),
     hurry: async () => {
       rounds.hurry();
@@ -41,29 +47,26 @@ function roundsUnderTest(pause: (ms: number) => Promise<void> = () => new Promis
 }
 
 describe('a round', () => {
-  test('leaves at once with a lone event, and a second beside it', async () => {
-    const { push, sizes } = roundsUnderTest();
-    await push(1);
-    await push(1);
-    expect(sizes()).toEqual([1, 1]);
-  });
-
-  test('beside two others leaves only when it is full, or one comes back', async () => {
+  test('leaves at once with a lone event; what comes meanwhile leaves when that is back', async () => {
     const { push, sizes, sent } = roundsUnderTest();
     await push(1);
     await push(1);
-    await push(9);
-    expect(sizes()).toEqual([1, 1]);
-    await push(1);
-    expect(sizes()).toEqual([1, 1, 10]);
-    await push(3);
-    expect(sizes()).toHaveLength(3);
+    await push(2);
+    expect(sizes()).toEqual([1]);
     sent[0]?.cameBack();
     await sleep(5);
-    expect(sizes()).toHaveLength(3);
-    sent[1]?.cameBack();
-    await sleep(5);
-    expect(sizes()).toEqual([1, 1, 10, 3]);
+    expect(sizes()).toEqual([1, 3]);
+  });
+
+  test('leaves beside others when it is full', async () => {
+    const { push, sizes } = roundsUnderTest();
+    await push(1);
+    await push(9);
+    expect(sizes()).toEqual([1]);
+    await push(1);
+    expect(sizes()).toEqual([1, 10]);
+    await push(10);
+    expect(sizes()).toEqual([1, 10, 10]);
   });
 
   test('never leaves beside as many as there may be, however much has gathered', async () => {
@@ -75,15 +78,33 @@ describe('a round', () => {
     expect(sizes()).toEqual([10, 10, 10, 10, 20]);
   });
 
-  test('that does not come back holds others up for a bounded time only', async () => {
-    const pauses: (() => void)[] = [];
-    const { push, sizes } = roundsUnderTest(() => new Promise((resolve) => pauses.push(resolve)));
+  test('that is not full leaves beside others where nothing has left for a second', async () => {
+    const { push, pass, sizes } = roundsUnderTest();
     await push(1);
     await push(1);
+    expect(sizes()).toEqual([1]);
+    await pass(1_000);
+    expect(sizes()).toEqual([1, 1]);
     await push(2);
     expect(sizes()).toEqual([1, 1]);
-    pauses[0]?.();
-    await vi.waitFor(() => expect(sizes()).toEqual([1, 1, 2]));
+    await pass(1_000);
+    expect(sizes()).toEqual([1, 1, 2]);
+  });
+
+  test('that comes when nothing has left for a second leaves at once', async () => {
+    const { push, pass, sizes } = roundsUnderTest();
+    await push(1);
+    await pass(1_000);
+    await push(1);
+    expect(sizes()).toEqual([1, 1]);
+  });
+
+  test('that does not come back counts for a bounded time only', async () => {
+    const { push, pass, sizes } = roundsUnderTest();
+    for (let round = 0; round < 5; round += 1) await push(10);
+    expect(sizes()).toEqual([10, 10, 10, 10]);
+    await pass(5_000);
+    expect(sizes()).toEqual([10, 10, 10, 10, 10]);
   });
 
   test('that no partition takes part in counts for nothing: what gathered leaves when one is free', async () => {
@@ -101,9 +122,9 @@ describe('a round', () => {
   test('leaves at once, whatever is under way, when nothing more will come', async () => {
     const { push, hurry, sizes } = roundsUnderTest();
     for (let round = 0; round < 4; round += 1) await push(1);
-    expect(sizes()).toEqual([1, 1]);
+    expect(sizes()).toEqual([1]);
     await hurry();
     await push(3);
-    expect(sizes()).toEqual([1, 1, 2, 3]);
+    expect(sizes()).toEqual([1, 3, 3]);
   });
 });
