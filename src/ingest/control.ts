@@ -61,7 +61,7 @@ export class Control {
   /**
    * Opens it.
    *
-   * @throws Error naming the endpoint if it cannot be bound or is malformed
+   * @throws EndpointError if it cannot be bound or is malformed
    */
   static async open(options: ControlOptions): Promise<Control> {
     const socket = new Dealer({

@@ -147,7 +147,8 @@ export class Ingest {
   /**
    * Opens the stream and then the socket.
    *
-   * @throws StreamMismatchError, UnfinishedStreamError (opening.ts), or Error if the endpoint cannot be opened
+   * @throws StreamMismatchError, UnfinishedStreamError (opening.ts), EndpointError (sockets.ts); the drivers' errors, after
+   * which it may be opened again; Error if the lease ended meanwhile
    */
   static async open(given: IngestOptions): Promise<Ingest> {
     const refused = refusedPeers(given);
@@ -156,6 +157,8 @@ export class Ingest {
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
     const lease = options.lease.number;
     const opening = await openIngestStream({ ...options, lease, storage, unfinishedMsMax });
+    // A socket takes messages from its first moment on: another ingest's, where the stream is not ours any more.
+    if (!options.lease.isHeld()) throw new Error(`lease ${lease} ended while the stream was being opened`);
     // Connections may be made before there is anybody to be told.
     const early: boolean[] = [];
     let changed = (isReady: boolean): void => void early.push(isReady);

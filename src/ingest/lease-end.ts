@@ -7,6 +7,15 @@ export function isLeaseEnd(reason: StopReason | undefined): boolean {
   return reason === 'lease-lost' || reason === 'lease-expired';
 }
 
+/** Why a lease ended, and what that means, for a person. */
+export function leaseEndText(ending: LeaseEnding, lease: bigint): string {
+  const problem = ending.kind === 'expired' && ending.problem !== undefined ? ` (${ending.problem})` : '';
+  return ending.kind === 'lost'
+    ? `another ingest has taken the stream over from lease ${lease}`
+    : `lease ${lease} could not be renewed in time${problem}: this process was held up, or the database did not ` +
+        `answer, and another ingest may have taken the stream over`;
+}
+
 /**
  * The stop of an ingest whose lease ended.
  *
@@ -15,14 +24,9 @@ export function isLeaseEnd(reason: StopReason | undefined): boolean {
 export function leaseEnded(ending: LeaseEnding, lease: bigint, sequence: bigint): StreamStopped {
   const rest =
     'Nothing more is sent under it; what it had sent on is settled or is sent again by the next ingest';
-  const problem = ending.kind === 'expired' && ending.problem !== undefined ? ` (${ending.problem})` : '';
   return new StreamStopped({
     reason: ending.kind === 'lost' ? 'lease-lost' : 'lease-expired',
     sequence: sequence.toString(),
-    message:
-      ending.kind === 'lost'
-        ? `another ingest has taken the stream over from lease ${lease}. ${rest}`
-        : `lease ${lease} could not be renewed in time${problem}: this process was held up, or the database did not ` +
-          `answer, and another ingest may have taken the stream over. ${rest}`,
+    message: `${leaseEndText(ending, lease)}. ${rest}`,
   });
 }

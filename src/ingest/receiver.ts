@@ -44,7 +44,7 @@ export class Receiver {
   /**
    * Opens the socket.
    *
-   * @throws Error naming the endpoint if it cannot be bound or is malformed
+   * @throws EndpointError if it cannot be bound or is malformed
    */
   static async open(options: ReceiverOptions): Promise<Receiver> {
     const socket = new Pull({

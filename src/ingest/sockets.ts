@@ -15,6 +15,11 @@ export interface IngestSocketOptions {
   readonly curve?: CurveOptions | undefined;
 }
 
+/** A socket's address cannot be bound or connected to; the message names it. */
+export class EndpointError extends Error {
+  override readonly name = 'EndpointError';
+}
+
 /** Options of every TCP socket of ours. */
 export const CONNECTION = {
   tcpKeepalive: 1,
@@ -31,7 +36,7 @@ const GIVEN_UP_MS = 500;
 /**
  * Binds or connects a socket.
  *
- * @throws Error naming the endpoint
+ * @throws {@link EndpointError}
  */
 export async function openSocket(socket: Pull | Dealer, options: IngestSocketOptions): Promise<void> {
   const { endpoint, bind, curve } = options;
@@ -40,7 +45,7 @@ export async function openSocket(socket: Pull | Dealer, options: IngestSocketOpt
     if (bind) await socket.bind(endpoint);
     else socket.connect(endpoint);
   } catch (error) {
-    throw new Error(
+    throw new EndpointError(
       `cannot ${bind ? 'bind' : 'connect to'} ${endpoint}: ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );

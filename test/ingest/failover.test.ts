@@ -36,16 +36,31 @@ afterAll(async () => {
 
 const LEASE_MS = 4_000;
 const PROGRAM = fileURLToPath(new URL('../../bin/settled.mjs', import.meta.url));
+const FAILING_OPENING = fileURLToPath(new URL('failing-opening.mjs', import.meta.url));
+
+/** How a process is started, beside its flags. */
+interface Given {
+  readonly flags?: readonly string[];
+  /** So many times the database fails while the stream is being opened. */
+  readonly openingsFailed?: number;
+  readonly leaseMs?: number;
+}
 
 /** An ingest of its own process, and what it told. */
 class Process extends Child {
   readonly told: { type: string; progress?: IngestProgress; ending?: IngestEnding; lease?: string }[];
 
-  constructor(name: string, stream: string, endpoint: string, ...flags: string[]) {
+  constructor(name: string, stream: string, endpoint: string, given: Given = {}) {
     const told: Process['told'] = [];
+    const { flags = [], openingsFailed = 0, leaseMs = LEASE_MS } = given;
     super({
       args: ['ingest', '--endpoint', endpoint, '--json', ...flags],
-      env: { ...rig.env(stream), SETTLED_INGEST_LEASE_MS: `${LEASE_MS}` },
+      env: {
+        ...rig.env(stream),
+        SETTLED_INGEST_LEASE_MS: `${leaseMs}`,
+        SETTLED_TEST_OPENINGS_FAILED: `${openingsFailed}`,
+      },
+      execArgv: openingsFailed > 0 ? ['--import', FAILING_OPENING] : [],
       logPath: join(folder, `${stream}-${name}.log`),
       onMessage: (message) => told.push(message),
     });
@@ -154,9 +169,9 @@ describe('a second ingest', () => {
     await rig.startWorker();
     const stream = rig.stream();
     const engine = await rig.engine();
-    const first = new Process('first', stream, engine.endpoint, '--no-standby');
+    const first = new Process('first', stream, engine.endpoint, { flags: ['--no-standby'] });
     await first.until('ready');
-    const second = new Process('second', stream, engine.endpoint, '--no-standby');
+    const second = new Process('second', stream, engine.endpoint, { flags: ['--no-standby'] });
     expect((await second.ended).code).toBe(1);
     expect(second.log).toMatch(/lease 1 is held by .* pid \d+/);
     await rig.send(engine, messages.slice(0, half));
@@ -167,7 +182,7 @@ describe('a second ingest', () => {
     expect(code, first.logTail).toBe(5);
     expect(JSON.parse(stdout)).toMatchObject({ kind: 'stopped', stop: { reason: 'lease-expired' } });
     expect((await rig.record(stream))?.stopped).toBeUndefined();
-    const third = new Process('third', stream, engine.endpoint, '--no-standby');
+    const third = new Process('third', stream, engine.endpoint, { flags: ['--no-standby'] });
     await third.until('ready');
     await rig.send(engine, messages);
     await until('all is settled', () => third.watermark === messages.length);
@@ -179,13 +194,46 @@ describe('a second ingest', () => {
     await rig.startWorker();
     const stream = rig.stream();
     const engine = await rig.engine();
-    const first = new Process('first', stream, engine.endpoint, '--classic');
+    const first = new Process('first', stream, engine.endpoint, { flags: ['--classic'] });
     await first.until('ready');
-    const second = new Process('second', stream, engine.endpoint, '--classic');
+    const second = new Process('second', stream, engine.endpoint, { flags: ['--classic'] });
     await second.until('standby');
     expect(engine.peersSeen).toBe(1);
     expect((await first.stop()).code, first.logTail).toBe(0);
     await second.until('ready');
+    expect((await second.stop()).code, second.logTail).toBe(0);
+  }, 60_000);
+
+  test('tries again where the database fails while it takes over, and says why', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const first = new Process('first', stream, engine.endpoint);
+    await first.until('ready');
+    const second = new Process('second', stream, engine.endpoint, { openingsFailed: 3 });
+    await second.until('standby');
+    first.kill();
+    await second.until('ready');
+    expect(second.log.match(/the stream could not be opened; trying again/g)).toHaveLength(3);
+    expect(second.log).toContain('All host(s) tried for query failed');
+    await rig.send(engine, messages);
+    await until('all is settled', () => second.watermark === messages.length);
+    expect((await second.stop()).code, second.logTail).toBe(0);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+  }, 90_000);
+
+  test('gives the lease up where it cannot open the stream for as long, so that another may, and stands by', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const first = new Process('first', stream, engine.endpoint, { openingsFailed: 1_000, leaseMs: 2_000 });
+    await until('it tries', () => first.log.includes('trying again'));
+    // It may come while the other one stands by, or while that has the lease.
+    const second = new Process('second', stream, engine.endpoint);
+    await second.until('ready');
+    await first.until('standby');
+    expect(first.log).toContain('the lease is given up');
+    expect((await first.stop()).code, first.logTail).toBe(0);
     expect((await second.stop()).code, second.logTail).toBe(0);
   }, 60_000);
 });

@@ -9,7 +9,8 @@ import { loadConfig, type Config, type ConfigOverrides } from '../../config/inde
 import { Ingest, type IngestEnding } from '../../ingest/ingest.ts';
 import { isLeaseEnd } from '../../ingest/lease-end.ts';
 import { standBy } from '../../ingest/lease-standby.ts';
-import type { LeaseKeeper } from '../../ingest/lease.ts';
+import type { HeldLease, LeaseKeeper } from '../../ingest/lease.ts';
+import { serveStream } from '../../ingest/serving.ts';
 import { readStream, requirePartitions } from '../../ledger/streams.ts';
 import { createLogger, type Logger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
@@ -84,28 +85,25 @@ interface Place {
   readonly signal: AbortSignal;
 }
 
-/** Feeds the stream whenever its lease is ours, until the stream stops or the process is to end. */
+/** Serves the stream, and says how that ended. */
 async function serve(flags: Flags, place: Place): Promise<void> {
-  for (;;) {
-    const lease = await leaseOf(flags, place);
-    if (!lease) {
-      if (flags.json) process.stdout.write(`${JSON.stringify({ kind: 'standby' })}\n`);
-      return;
-    }
-    let ending: IngestEnding;
-    try {
-      ending = await feed(flags, place, lease);
-    } finally {
-      await lease.release().catch((error: unknown) => {
-        place.log.warn({ problem: String(error) }, 'the lease could not be given back; it will run out');
-      });
-    }
-    if (!isLeaseEnd(ending.stop?.reason) || !flags.standby || place.signal.aborted) {
-      tellParent({ type: 'ended', ending });
-      report(flags, ending);
-      return;
-    }
-  }
+  const { config, log, signal } = place;
+  const served = await serveStream<Ingest>({
+    log,
+    signal,
+    standBy: flags.standby,
+    openMsMax: config.ingest.leaseMs,
+    takeLease: () => leaseOf(flags, place),
+    open: (lease) => openIngest(flags, place, lease),
+    run: (ingest) => runUntilEnd(ingest, log, signal),
+  });
+  if (served.kind === 'ended') {
+    tellParent({ type: 'ended', ending: served.ending });
+    report(flags, served.ending);
+  } else if (served.kind === 'lease-ended') {
+    process.stderr.write(`The stream was not opened: ${served.message}\n`);
+    process.exitCode = LEASE_EXIT_CODE;
+  } else if (flags.json) process.stdout.write(`${JSON.stringify({ kind: 'standby' })}\n`);
 }
 
 /** The stream's lease, when it is our turn; undefined if the process is to end before. */
@@ -136,10 +134,10 @@ async function leaseOf(flags: Flags, place: Place): Promise<LeaseKeeper | undefi
   }
 }
 
-async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<IngestEnding> {
-  const { config, log, cassandra, temporal, curve, signal } = place;
+function openIngest(flags: Flags, place: Place, lease: HeldLease): Promise<Ingest> {
+  const { config, log, cassandra, temporal, curve } = place;
   const { stream } = config;
-  const ingest = await Ingest.open({
+  return Ingest.open({
     cassandra,
     temporal,
     log,
@@ -159,7 +157,6 @@ async function feed(flags: Flags, place: Place, lease: LeaseKeeper): Promise<Ing
     afterStop: flags.afterStop === true,
     storage: storageConsistency(config),
   });
-  return runUntilEnd(ingest, log, signal);
 }
 
 async function runUntilEnd(ingest: Ingest, log: Logger, signal: AbortSignal): Promise<IngestEnding> {
