@@ -97,8 +97,8 @@ class Outbox:
         if lease < self.lease:
             return False
         if lease > self.lease:
-            self.lease = lease
             self._set("lease", lease)
+            self.lease = lease
         return True
 
 
@@ -152,8 +152,12 @@ class Wire:
 
     def hear(self, peer, *frames):
         message = parse_control(frames)
-        if message is None or message["stream"] != self.stream or not self.outbox.see(message["lease"]):
+        if message is None or message["stream"] != self.stream:
             print(f"ignored: {frames}", file=sys.stderr)
+            return
+        if not self.outbox.see(message["lease"]):
+            print(f"ignored, of an older lease than {self.outbox.lease}: {frames}", file=sys.stderr)
+            self.router.send_multipart([peer, b'{"type":"old-lease","lease":%d}' % self.outbox.lease])
             return
         if message["type"] == "settled":
             if message["upTo"] <= self.outbox.last:  # more was never published here

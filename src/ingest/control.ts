@@ -26,6 +26,8 @@ export interface ControlOptions extends IngestSocketOptions {
   onConnection(isConnected: boolean): void;
   /** Told that what was asked for is not there any more. */
   onUnavailable(oldest: bigint): void;
+  /** Told that what was said was ignored: the engine has heard of this higher lease. */
+  onOldLease(newest: bigint): void;
   /** Told of what is no answer. */
   onFault(problem: string): void;
 }
@@ -143,6 +145,8 @@ export class Control {
       const decoded = decodeControl(frames);
       if (decoded.kind === 'message' && decoded.message.type === 'unavailable')
         this.#options.onUnavailable(decoded.message.oldest);
+      else if (decoded.kind === 'message' && decoded.message.type === 'old-lease')
+        this.#options.onOldLease(decoded.message.lease);
       else if (decoded.kind === 'fault') this.#options.onFault(decoded.faults.join('; '));
       else this.#options.onFault('a message that no engine sends');
     }

@@ -22,7 +22,7 @@ import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
 import type { LeaseEnding } from './lease.ts';
-import { isLeaseEnd, leaseEnded } from './lease-end.ts';
+import { isLeaseEnd, leaseBehind, leaseEnded } from './lease-end.ts';
 import { LineWriter } from './line-writer.ts';
 import { NumberedSequence, type Admission } from './numbered.ts';
 import { openIngestStream, type Opening } from './opening.ts';
@@ -122,7 +122,7 @@ export class Ingest {
         this.#settled(sequences);
       },
       onStop: (stopped) => {
-        this.#stop(stopped);
+        void this.#stopOrBehind(stopped);
       },
     });
     const writer = new LineWriter({
@@ -147,7 +147,7 @@ export class Ingest {
   /**
    * Opens the stream and then the socket.
    *
-   * @throws StreamMismatchError, UnfinishedStreamError (opening.ts), EndpointError (sockets.ts); the drivers' errors, after
+   * @throws StreamMismatchError, UnfinishedStreamError, LeaseBehindError (opening.ts), EndpointError (sockets.ts); the drivers' errors, after
    * which it may be opened again; Error if the lease ended meanwhile
    */
   static async open(given: IngestOptions): Promise<Ingest> {
@@ -339,6 +339,18 @@ export class Ingest {
         this.#options.log.warn({ problem: String(error) }, what);
       },
     });
+  }
+
+  /** A workflow refused a chunk. That its lease is older may mean that the database is, too. */
+  async #stopOrBehind(stopped: StreamStopped): Promise<void> {
+    const { cassandra, stream } = this.#options;
+    const { lease } = this.#opening;
+    const { heard, sequence } = stopped.stop;
+    const newest =
+      heard === undefined ? undefined : await readLease(cassandra, stream).catch(() => undefined);
+    this.#stop(
+      heard !== undefined && newest === lease ? leaseBehind(lease, BigInt(heard), BigInt(sequence)) : stopped,
+    );
   }
 
   #stop(stopped: StreamStopped): void {

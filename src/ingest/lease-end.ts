@@ -4,7 +4,7 @@ import { StreamStopped, type StopReason } from './stop.ts';
 
 /** True for the reasons that mean that this ingest may not feed the stream any more. */
 export function isLeaseEnd(reason: StopReason | undefined): boolean {
-  return reason === 'lease-lost' || reason === 'lease-expired';
+  return reason === 'lease-lost' || reason === 'lease-expired' || reason === 'lease-behind';
 }
 
 /** Why a lease ended, and what that means, for a person. */
@@ -29,4 +29,27 @@ export function leaseEnded(ending: LeaseEnding, lease: bigint, sequence: bigint)
     sequence: sequence.toString(),
     message: `${leaseEndText(ending, lease)}. ${rest}`,
   });
+}
+
+/**
+ * The stop of an ingest that holds the stream's lease, as the database has it, while the engine or a workflow has heard of a
+ * higher one.
+ *
+ * @param sequence the first that it did not accept
+ */
+export function leaseBehind(lease: bigint, heard: bigint, sequence: bigint): StreamStopped {
+  return new StreamStopped({
+    reason: 'lease-behind',
+    sequence: sequence.toString(),
+    heard: heard.toString(),
+    message: leaseBehindText(lease, heard),
+  });
+}
+
+/** The same in words. */
+export function leaseBehindText(lease: bigint, heard: bigint): string {
+  return (
+    `nobody holds a higher lease than ${lease} in this database, but engine or workflows have heard of lease ${heard}, and ` +
+    `listen to no lower one: the database was restored to an earlier moment. A lease above ${heard} is taken`
+  );
 }

@@ -5,7 +5,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'cassandra-driver';
-import { claimLease, readLeaseRow, releaseLease, renewLease, type LeaseRow } from '../ledger/leases.ts';
+import {
+  claimLease,
+  LeaseNumbersError,
+  readLeaseRow,
+  releaseLease,
+  renewLease,
+  type LeaseRow,
+} from '../ledger/leases.ts';
 import type { Logger } from '../logging/index.ts';
 import { instant, LeaseKeeper, waitedMs, type Instant } from './lease.ts';
 
@@ -20,6 +27,8 @@ export interface StandbyOptions {
   readonly holderId: string;
   /** For how long a renewal is good, ms. */
   readonly durationMs: number;
+  /** The number is to be above this one. @default 0 */
+  readonly above?: bigint;
   /** False: fail at once where another holds it. @default true */
   readonly standBy?: boolean;
   /** Ends the waiting. */
@@ -52,7 +61,7 @@ const ASK_MS_MAX = 10_000;
 /**
  * Waits until the lease is ours.
  *
- * @throws {@link LeaseHeldError} where it may not wait; the signal's reason; the driver's error where the database does
+ * @throws {@link LeaseHeldError} where it may not wait; LeaseNumbersError (ledger/leases.ts); the signal's reason; the driver's error where the database does
  * not answer and it may not wait
  */
 export async function standBy(options: StandbyOptions): Promise<LeaseKeeper> {
@@ -76,7 +85,7 @@ export async function standBy(options: StandbyOptions): Promise<LeaseKeeper> {
       if (!sameRow(row, seen)) [seen, seenMs] = [row, nowMs];
     } catch (error) {
       const isPatient = options.standBy !== false || performance.now() < askUntilMs;
-      if (!isPatient || error instanceof LeaseHeldError) throw error;
+      if (!isPatient || error instanceof LeaseHeldError || error instanceof LeaseNumbersError) throw error;
       log.warn({ problem: String(error) }, 'asking for the lease again');
     }
     const pauseMs = Math.min((seen?.durationMs || durationMs) * POLL_SHARE, POLL_MS_MAX);

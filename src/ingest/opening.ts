@@ -20,6 +20,7 @@ import {
   writeWatermark,
   type StreamRecord,
 } from '../ledger/streams.ts';
+import { leaseBehindText } from './lease-end.ts';
 import type { Stop } from './stop.ts';
 import { partitionStatus } from './update-sender.ts';
 
@@ -61,6 +62,17 @@ export class UnfinishedStreamError extends Error {
   override readonly name = 'UnfinishedStreamError';
 }
 
+/** A workflow has heard of a higher lease than ours: the next is to be taken above it. */
+export class LeaseBehindError extends Error {
+  override readonly name = 'LeaseBehindError';
+  readonly heard: bigint;
+
+  constructor(lease: bigint, heard: bigint) {
+    super(leaseBehindText(lease, heard));
+    this.heard = heard;
+  }
+}
+
 function stillStopped(stream: string, stopped: string): string {
   const { sequence, reason, message } = JSON.parse(stopped) as Stop;
   return (
@@ -73,7 +85,8 @@ function stillStopped(stream: string, stopped: string): string {
  * Opens a stream.
  *
  * @throws StreamMismatchError if it is recorded otherwise; {@link UnfinishedStreamError} for a classic stream with
- * events that were received and are not settled
+ * events that were received and are not settled, {@link LeaseBehindError} for one whose workflows would refuse what is sent
+ * under its lease: what they refuse can't come again
  */
 export async function openIngestStream(options: OpeningOptions): Promise<Opening> {
   const { cassandra, stream, lease } = options;
@@ -144,7 +157,7 @@ async function untilNothingUnfinished(options: OpeningOptions, deadline: number)
 
 /** What may still be going on in a partition, in words; undefined if nothing. */
 async function unfinishedOf(
-  { temporal, stream }: OpeningOptions,
+  { temporal, stream, lease }: OpeningOptions,
   partition: number,
 ): Promise<string | undefined> {
   try {
@@ -152,11 +165,13 @@ async function unfinishedOf(
       partitionStatus(temporal, stream, partition),
     );
     if (!status) return undefined;
+    if (BigInt(status.lease) > lease) throw new LeaseBehindError(lease, BigInt(status.lease));
     if (status.unfinished > 0) return `still has ${status.unfinished} unfinished Updates`;
     return status.quietAt !== undefined && Date.parse(status.quietAt) + CLOCK_SKEW_MS_MAX > Date.now()
       ? `has an attempt that nobody hears and that may run until ${status.quietAt}`
       : undefined;
   } catch (error) {
+    if (error instanceof LeaseBehindError) throw error;
     return `does not answer (${error instanceof Error ? error.message : String(error)})`;
   }
 }

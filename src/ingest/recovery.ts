@@ -5,7 +5,7 @@
  */
 import type { Logger } from '../logging/index.ts';
 import { Control } from './control.ts';
-import { leaseEnded } from './lease-end.ts';
+import { leaseBehind, leaseEnded } from './lease-end.ts';
 import { hole, Resumption, RESUMPTION_LIMITS, unavailable, type ResumptionLimits } from './resumption.ts';
 import { Silence } from './silence.ts';
 import type { IngestSocketOptions } from './sockets.ts';
@@ -52,6 +52,8 @@ export class Recovery {
   #dataConnections = 0;
   #lookingUp = false;
   #moveTo: bigint | undefined;
+  /** The highest lease that the engine says it has heard of. */
+  #heardLease = 0n;
   #closed = false;
 
   constructor(options: RecoveryOptions) {
@@ -66,7 +68,7 @@ export class Recovery {
     this.#owedSilence = new Silence((ms) => {
       log.warn(
         { from: `${options.received()}`, seconds: Math.round(ms / 1000) },
-        'the engine is connected and does not send what it was asked for: is its outbox the one of this stream, and its control socket beside the right PUSH socket?',
+        `the engine is connected and does not send what it was asked for: is its outbox the one of this stream, and its control socket beside the right PUSH socket? Has it heard of a higher lease than ${options.lease}?`,
       );
     });
     if (control)
@@ -97,6 +99,10 @@ export class Recovery {
       },
       onUnavailable: (oldest) => {
         void this.#unavailable(oldest);
+      },
+      onOldLease: (newest) => {
+        if (newest > this.#heardLease) this.#heardLease = newest;
+        void this.#lookAtLease();
       },
       onFault: (problem) => {
         log.warn({ problem }, 'on the control socket came what is no answer');
@@ -204,6 +210,8 @@ export class Recovery {
   #tick(): void {
     this.#dataSilence.tick();
     this.#controlSilence.tick();
+    // Where the database could not be asked at once.
+    void this.#lookAtLease();
     if (!this.#control?.isConnected || this.#dataConnections === 0 || !this.#options.isReading()) {
       this.#owedSilence.end();
       return;
@@ -211,6 +219,25 @@ export class Recovery {
     if (this.#resumption?.tick()) this.#owedSilence.begin();
     else this.#owedSilence.end();
     this.#owedSilence.tick();
+  }
+
+  /** The engine listens to a higher lease only. That is another ingest's, or it is from before the database was restored. */
+  async #lookAtLease(): Promise<void> {
+    const { lease, log } = this.#options;
+    const heard = this.#heardLease;
+    if (this.#lookingUp || this.#closed || heard <= lease) return;
+    this.#lookingUp = true;
+    try {
+      const isOurs = (await this.#options.readLease()) === lease;
+      const sequence = this.#options.received() + 1n;
+      this.#options.stop(
+        isOurs ? leaseBehind(lease, heard, sequence) : leaseEnded({ kind: 'lost' }, lease, sequence),
+      );
+    } catch (error) {
+      log.warn({ problem: String(error) }, 'the lease could not be read again');
+    } finally {
+      this.#lookingUp = false;
+    }
   }
 
   /** Before something is called lost, the database is asked whether another ingest has settled it meanwhile. */

@@ -21,6 +21,8 @@ export type StopReason =
   | 'lease-lost'
   /** Our lease could not be renewed in time: another ingest may have taken the stream over. */
   | 'lease-expired'
+  /** We hold the stream's lease, but engine or workflows have heard of a higher one: the database was restored. */
+  | 'lease-behind'
   /** A workflow refused a chunk as none of ours: ingest and worker are of different versions. */
   | 'bad-chunk';
 
@@ -31,6 +33,8 @@ export interface Stop {
   readonly sequence: string;
   /** What happened and what to do next, for a person. */
   readonly message: string;
+  /** The higher lease that engine or workflows have heard of. */
+  readonly heard?: string;
   readonly event?: string;
   readonly user?: string;
   readonly asset?: number;

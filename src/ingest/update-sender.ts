@@ -26,6 +26,7 @@ import {
   type PartitionInput,
   type PartitionLimits,
   type PartitionStatus,
+  type SeenLease,
   type SettleResult,
 } from '../workflows/contract.ts';
 import { StreamStopped } from './stop.ts';
@@ -201,6 +202,7 @@ function stopOf(chunk: Chunk, failure: ApplicationFailure): StreamStopped {
       ? {
           reason: 'lease-lost',
           sequence: chunk.first,
+          ...heardBy(failure),
           message: `another ingest has taken the stream over: ${failure.message}. Run one ingest a stream`,
         }
       : {
@@ -209,4 +211,10 @@ function stopOf(chunk: Chunk, failure: ApplicationFailure): StreamStopped {
           message: `the workflow refused the chunk: ${failure.message}. Run ingest and workers of one version`,
         },
   );
+}
+
+/** The higher lease, as a workflow that refuses ours tells it; one of an older version does not. */
+function heardBy({ details }: ApplicationFailure): { readonly heard?: string } {
+  const { lease } = (details?.[0] ?? {}) as Partial<SeenLease>;
+  return typeof lease === 'string' && /^\d{1,19}$/.test(lease) ? { heard: lease } : {};
 }

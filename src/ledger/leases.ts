@@ -8,6 +8,7 @@
  * holder's id is that of one process, and a linearizable read ends what is under way.
  */
 import { types, type Client } from 'cassandra-driver';
+import { INT64_MAX } from '../domain/integers.ts';
 
 /** A stream's row. */
 export interface LeaseRow {
@@ -29,6 +30,13 @@ export interface LeaseClaim {
   /** Must be of this process and attempt alone. */
   readonly holderId: string;
   readonly durationMs: number;
+  /** The number is to be above this one: others have heard of it, though it may not stand here any more. @default 0 */
+  readonly above?: bigint | undefined;
+}
+
+/** There is no number left above the one that was heard of. */
+export class LeaseNumbersError extends Error {
+  override readonly name = 'LeaseNumbersError';
 }
 
 /** How long one request may take, ms; the driver's own bound where left out. */
@@ -70,11 +78,13 @@ export async function readLease(client: Client, stream: string): Promise<bigint>
 }
 
 /**
- * Takes the next fencing number, if the row still stands as it was seen: not taken by another, not renewed.
+ * Takes the next fencing number, if the row still stands as it was seen: not taken by another, not renewed. What others have
+ * heard of makes the number larger, and changes nothing about who may take it: that is the row's to say alone.
  *
  * @param seen the row that the decision to take it was made from
  * @returns the number; undefined if the row has changed
- * @throws the driver's errors: then the lease may have been taken all the same, and {@link readLeaseRow} tells
+ * @throws {@link LeaseNumbersError}; the driver's errors: then the lease may have been taken all the same, and
+ * {@link readLeaseRow} tells
  */
 export async function claimLease(
   client: Client,
@@ -83,8 +93,13 @@ export async function claimLease(
   claim: LeaseClaim,
   bound: Bound = {},
 ): Promise<bigint | undefined> {
-  const next = seen.lease + 1n;
-  const { holder, holderId, durationMs } = claim;
+  const { holder, holderId, durationMs, above = 0n } = claim;
+  const next = (above > seen.lease ? above : seen.lease) + 1n;
+  if (next > INT64_MAX)
+    throw new LeaseNumbersError(
+      `stream ${stream}: there is no lease above ${next - 1n}, which the database, the engine or a workflow has heard of: ` +
+        `somebody made that number up. Give the stream another name, or mend who says it`,
+    );
   const result =
     seen.lease === 0n
       ? await client.execute(

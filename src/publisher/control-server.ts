@@ -7,9 +7,9 @@ import {
   CONTROL_BYTES_MAX,
   decodeControl,
   encodeControl,
+  type ControlAnswer,
   type ControlMessage,
   type DecodedControl,
-  type UnavailableMessage,
 } from '../wire/control.ts';
 import { KEEPALIVE, openSocket, type EngineSocketOptions } from './sockets.ts';
 
@@ -19,7 +19,7 @@ const LINGER_MS = 200;
 /** What a control server needs. */
 export interface ControlServerOptions extends EngineSocketOptions {
   /** Told of each message; what it answers is sent back to whoever sent it. */
-  onMessage(message: ControlMessage): Promise<UnavailableMessage | undefined>;
+  onMessage(message: ControlMessage): Promise<ControlAnswer | undefined>;
   /** Told of what is no control message. */
   onFault(decoded: Exclude<DecodedControl, { kind: 'message' }>): void;
 }

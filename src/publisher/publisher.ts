@@ -10,7 +10,7 @@
 import { RefusedPeers } from '../curve/refused.ts';
 import type { RefusedPeer } from '../curve/sockets.ts';
 import { decodeMessage } from '../wire/decode.ts';
-import type { ControlMessage, UnavailableMessage } from '../wire/control.ts';
+import type { ControlAnswer, ControlMessage, UnavailableMessage } from '../wire/control.ts';
 import { TOPIC } from '../wire/message.ts';
 import { Appender } from './appender.ts';
 import { ControlServer } from './control-server.ts';
@@ -263,9 +263,9 @@ export class Publisher {
     }, ASKING_MS_MAX).unref();
   }
 
-  async #hear(message: ControlMessage): Promise<UnavailableMessage | undefined> {
-    if (message.type === 'unavailable') {
-      this.#tell('bad-control', 'an ingest sent "unavailable", which only engines send');
+  async #hear(message: ControlMessage): Promise<ControlAnswer | undefined> {
+    if (message.type === 'unavailable' || message.type === 'old-lease') {
+      this.#tell('bad-control', `an ingest sent "${message.type}", which only engines send`);
       return undefined;
     }
     const { stream, lease, type } = message;
@@ -276,7 +276,8 @@ export class Publisher {
     if (lease < this.#outbox.lease) {
       const text = `${type} of lease ${lease} was ignored: lease ${this.#outbox.lease} has taken the stream over`;
       this.#tell('old-lease', text);
-      return undefined;
+      // It may be the newest all the same, by a database that was restored to an earlier moment: then it takes a higher one.
+      return { type: 'old-lease', lease: this.#outbox.lease };
     }
     try {
       await this.#outbox.see(lease);

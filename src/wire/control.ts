@@ -1,7 +1,7 @@
 /**
  * Control messages between an ingest and its engine, on a socket of their own: one frame, one small JSON object. The ingest
  * asks for the stream again (`resume`) and says what is settled for good (`settled`, I7); the engine answers with the
- * messages themselves, on the PUSH socket, or with `unavailable`. docs/wire.md has the same for engines' authors.
+ * messages themselves, on the PUSH socket, or with `unavailable`, and an ingest that was replaced with `old-lease`. docs/wire.md has the same for engines' authors.
  */
 import { INT64_MAX } from '../domain/integers.ts';
 import { describeValue, readBody } from './body.ts';
@@ -35,8 +35,17 @@ export interface UnavailableMessage {
   readonly oldest: bigint;
 }
 
+/** What was said was ignored, since a higher lease was heard of: this is the highest. Sent by the engine. */
+export interface OldLeaseMessage {
+  readonly type: 'old-lease';
+  readonly lease: bigint;
+}
+
+/** What an engine answers. */
+export type ControlAnswer = UnavailableMessage | OldLeaseMessage;
+
 /** Any of them. */
-export type ControlMessage = ResumeMessage | SettledMessage | UnavailableMessage;
+export type ControlMessage = ResumeMessage | SettledMessage | ControlAnswer;
 
 /** What a frame turned out to be. A `type` that nobody knows yet is no fault: it is to be passed over. */
 export type DecodedControl =
@@ -86,6 +95,7 @@ export function decodeControl(frames: readonly Buffer[]): DecodedControl {
   else if (type === 'settled')
     message = { type, stream: named(), upTo: integer('upTo', 0n), lease: integer('lease', 1n) };
   else if (type === 'unavailable') message = { type, oldest: integer('oldest', 1n) };
+  else if (type === 'old-lease') message = { type, lease: integer('lease', 1n) };
   else if (typeof type === 'string') return { kind: 'unknown', type: quoted(type) };
   else return fault(type === undefined ? 'type is missing' : `type is ${describeValue(type)}`);
   return found.length > 0 ? fault(...found) : { kind: 'message', message };

@@ -24,7 +24,8 @@ export const DECIDE_ACTIVITY = 'decide';
 
 /**
  * `type`s of the ApplicationFailures that cross Temporal. Stable: senders act on them.
- * - `stale-lease`: the chunk is of an older lease than the workflow has seen; its ingest must stop.
+ * - `stale-lease`: the chunk is of an older lease than the workflow has seen; its ingest must stop. `details[0]` is the
+ *   {@link SeenLease}.
  * - `run-closing`: the run is about to continue as new; send the same Update again.
  * - `bad-chunk`: the chunk is none of ours; sending it again can't help.
  * - `halted`: the partition waits for a person. Refused before it enters the history, so that senders may ask again for
@@ -236,6 +237,11 @@ export interface SettleResult {
   readonly halt?: Halt;
   /** The storage's last error, for `unavailable`. */
   readonly problem?: string;
+}
+
+/** With `stale-lease`: the newest lease that the workflow has seen. */
+export interface SeenLease {
+  readonly lease: string;
 }
 
 /** Limits of an Update, so that every one ends (the design's bound on time and attempts). */

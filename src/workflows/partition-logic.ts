@@ -93,6 +93,7 @@ export class Partition {
       return new Refused(
         FAILURE.staleLease,
         `chunk ${chunk.first}-${chunk.last} is of lease ${chunk.lease}; lease ${this.#lease} has taken over`,
+        { lease: `${this.#lease}` },
       );
     if (this.#closing) return closingRefusal();
     const deciding = this.#decisions.refusalOfChunk();

@@ -7,6 +7,7 @@ import type {
   DecideOrder,
   SettleAttempt,
   SettleAttemptResult,
+  SeenLease,
   SettleResult,
 } from './contract.ts';
 
@@ -43,12 +44,12 @@ export interface PartitionRuntime {
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly type: string;
-  /** For type `halted`: what the Update would have answered. */
-  readonly result: SettleResult | undefined;
+  /** For type `halted`: what the Update would have answered; for `stale-lease` the newer one. */
+  readonly detail: SettleResult | SeenLease | undefined;
 
-  constructor(type: string, message: string, result?: SettleResult) {
+  constructor(type: string, message: string, detail?: SettleResult | SeenLease) {
     super(message);
     this.type = type;
-    this.result = result;
+    this.detail = detail;
   }
 }

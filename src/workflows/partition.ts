@@ -200,6 +200,6 @@ async function carriedOut<T>(handler: () => Promise<T>): Promise<T> {
   }
 }
 
-function failureOf({ type, message, result }: Refused): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, type, ...(result ? [result] : []));
+function failureOf({ type, message, detail }: Refused): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, type, ...(detail ? [detail] : []));
 }

@@ -11,6 +11,7 @@ import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Child } from '../../src/cli/demo/child.ts';
 import type { IngestEnding, IngestProgress } from '../../src/ingest/ingest.ts';
+import { readLease, takeLease } from '../../src/ledger/leases.ts';
 import { Rig, simulated, until } from './rig.ts';
 
 let rig: Rig;
@@ -236,4 +237,24 @@ describe('a second ingest', () => {
     expect((await first.stop()).code, first.logTail).toBe(0);
     expect((await second.stop()).code, second.logTail).toBe(0);
   }, 60_000);
+
+  test('takes a lease above the one that the engine has heard of, where the database was restored to before it', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const publisher = await rig.publisher({ stream, outbox: join(folder, `outbox-${stream}`) });
+    for (let count = 0; count < 4; count += 1) await takeLease(rig.database.client, stream, 'somebody');
+    const flags = ['--control', publisher.controlEndpoint];
+    const before = new Process('before', stream, publisher.endpoint, { flags });
+    await before.until('ready');
+    await Promise.all(messages.map(([, data]) => publisher.publish(data)));
+    await until('the engine knows', () => publisher.status.settledUpTo === BigInt(messages.length));
+    expect((await before.stop()).code, before.logTail).toBe(0);
+    await rig.emptyTables();
+    const after = new Process('after', stream, publisher.endpoint, { flags: [...flags, '--no-standby'] });
+    await until('all is settled', () => after.watermark === messages.length);
+    expect(after.log).toContain('"reason":"lease-behind"');
+    expect((await after.stop()).code, after.logTail).toBe(0);
+    expect(await readLease(rig.database.client, stream)).toBe(6n);
+    expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
+  }, 90_000);
 });

@@ -11,6 +11,8 @@ import type { OracleFile } from '../../src/audit/index.ts';
 import { Child } from '../../src/cli/demo/child.ts';
 import type { IngestEnding, IngestProgress } from '../../src/ingest/ingest.ts';
 import type { LeaseEnding } from '../../src/ingest/lease.ts';
+import { LeaseBehindError } from '../../src/ingest/opening.ts';
+import { takeLease } from '../../src/ledger/leases.ts';
 import { writeLines } from '../../src/ledger/stream-log.ts';
 import type { Frames } from '../../src/publisher/push.ts';
 import { StorageUnavailableError } from '../../src/settlement/settle-request.ts';
@@ -306,6 +308,20 @@ describe('a classic ingest that is started again', () => {
     await expect(open(stream, engine.endpoint)).rejects.toThrow(
       'deposit 13 (sequence 13) was received and never settled',
     );
+  });
+
+  test('is refused under a lease older than a workflow has heard of, before anything is taken from the engine', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    for (let count = 0; count < 4; count += 1) await takeLease(rig.database.client, stream, 'somebody');
+    const before = await open(stream, engine.endpoint);
+    await rig.send(engine, messages.slice(0, 12));
+    await before.untilSettled(12);
+    await before.close();
+    await rig.database.client.execute('TRUNCATE leases', [], { prepare: false });
+    await expect(open(stream, engine.endpoint)).rejects.toThrow(LeaseBehindError);
+    await expect(open(stream, engine.endpoint)).rejects.toThrow('have heard of lease 5');
   });
 
   test('waits for balances that do not show yet what their rows say', async () => {

@@ -6,7 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Dealer } from 'zeromq';
 import { newCurveKeys } from '../../src/curve/index.ts';
+import { encodeControl } from '../../src/wire/control.ts';
 import { takeLease } from '../../src/ledger/leases.ts';
 import type { Publisher, PublisherNotice } from '../../src/publisher/index.ts';
 import type { Frames } from '../../src/publisher/push.ts';
@@ -231,6 +233,49 @@ describe('a database that was restored to an earlier moment', () => {
     expect(after.ingest.lease).toBe(before.ingest.lease);
     await after.untilSettled(1);
     expect(await rig.audit(stream)).toMatchObject({ ok: true, findings: [], counts: { events: 1 } });
+  });
+
+  test('and whose lease is older than what the engine has heard of ends the ingest by that name, not another', async () => {
+    const stream = rig.stream();
+    const publisher = await rig.publisher({ stream, outbox: outbox() });
+    const engine = new Dealer({ linger: 0 });
+    engine.connect(publisher.controlEndpoint);
+    await engine.send(encodeControl({ type: 'settled', stream, upTo: 0n, lease: 7n }));
+    const running = await rig.ingest({ stream, ...at(publisher) });
+    const { stop } = await running.ended;
+    expect(stop).toMatchObject({ reason: 'lease-behind', heard: '7' });
+    expect(stop?.message).toContain('nobody holds a higher lease than 1 in this database');
+    expect((await rig.record(stream))?.stopped).toBeUndefined();
+    engine.close();
+  });
+
+  test('is not what an ingest takes it for that was replaced', async () => {
+    const stream = rig.stream();
+    const engine = rig.owns(
+      await StandInEngine.open((self, message) => {
+        if (message.type !== 'resume') return;
+        void takeLease(rig.database.client, stream, 'another').then((lease) =>
+          self.reply({ type: 'old-lease', lease }),
+        );
+      }),
+    );
+    const running = await rig.ingest({ stream, ...at(engine), resumption: QUICK });
+    expect(await running.ended).toMatchObject({ stop: { reason: 'lease-lost' } });
+  });
+
+  test('and whose lease is older than what a workflow has heard of, too', async () => {
+    const { messages } = simulated({ trades: 10, seed: 28 });
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    for (let count = 0; count < 4; count += 1) await takeLease(rig.database.client, stream, 'somebody');
+    const before = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, messages.slice(0, 1));
+    await before.untilSettled(1);
+    await before.close();
+    await rig.emptyTables();
+    const after = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, messages.slice(0, 1));
+    expect(await after.ended).toMatchObject({ stop: { reason: 'lease-behind', heard: '5' } });
   });
 });
 

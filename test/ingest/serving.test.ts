@@ -2,7 +2,7 @@
 import { errors as driverErrors } from 'cassandra-driver';
 import { describe, expect, test } from 'vitest';
 import type { LeaseEnding } from '../../src/ingest/lease.ts';
-import { UnfinishedStreamError } from '../../src/ingest/opening.ts';
+import { LeaseBehindError, UnfinishedStreamError } from '../../src/ingest/opening.ts';
 import type { IngestEnding } from '../../src/ingest/progress.ts';
 import { serveStream, type ServedLease, type ServingOptions } from '../../src/ingest/serving.ts';
 import { EndpointError } from '../../src/ingest/sockets.ts';
@@ -63,6 +63,46 @@ function served(
   });
   return { leases, told, serving };
 }
+
+describe('an ingest whose lease is older than what others have heard of', () => {
+  const behind = (heard: string): IngestEnding =>
+    ({
+      kind: 'stopped',
+      unsettled: 0,
+      stop: { reason: 'lease-behind', sequence: '1', message: '', heard },
+    }) as IngestEnding;
+
+  test.each([true, false])('takes one above it, whether it may stand by or not: %s', async (standBy) => {
+    const asked: bigint[] = [];
+    const endings = [behind('7'), behind('5'), CLOSED];
+    const { serving } = served(
+      (lease) =>
+        lease.number === 1n ? Promise.reject(new LeaseBehindError(1n, 3n)) : Promise.resolve('open'),
+      {
+        standBy,
+        takeLease: (above) => {
+          asked.push(above);
+          return Promise.resolve(new Lease(BigInt(asked.length)));
+        },
+        run: () => Promise.resolve(endings.shift()!),
+      },
+    );
+    expect(await serving).toEqual({ kind: 'ended', ending: CLOSED });
+    expect(asked).toEqual([0n, 3n, 7n, 7n]);
+  });
+
+  test('ends all the same when it is told to', async () => {
+    const abort = new AbortController();
+    const { serving } = served(() => Promise.resolve('open'), {
+      signal: abort.signal,
+      run: () => {
+        abort.abort();
+        return Promise.resolve(behind('7'));
+      },
+    });
+    expect(await serving).toEqual({ kind: 'ended', ending: behind('7') });
+  });
+});
 
 describe('a stream that cannot be opened', () => {
   test('since the database is away for a moment is tried again under the same lease, and that is said', async () => {

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   claimLease,
+  LeaseNumbersError,
   readLease,
   readLeaseRow,
   releaseLease,
@@ -72,5 +73,29 @@ describe('a lease', () => {
     expect(await renewLease(client, 'forced', { lease: 1n, holderId: 'a', renewal: 1n })).toBe(false);
     expect(await claimLease(client, 'forced', await readLeaseRow(client, 'forced'), claimOf('b'))).toBe(3n);
     expect(await readLease(client, 'forced')).toBe(3n);
+  });
+
+  test('above a number that others have heard of is taken by the same rules, with a larger number', async () => {
+    const { client } = database;
+    const above = (holderId: string, number: bigint) => ({ ...claimOf(holderId), above: number });
+    const none = await readLeaseRow(client, 'above');
+    const taken = await Promise.all(
+      ['a', 'b', 'c'].map((id, index) => claimLease(client, 'above', none, above(id, BigInt(6 + index)))),
+    );
+    expect(taken.filter((one) => one !== undefined)).toHaveLength(1);
+    const held = await readLeaseRow(client, 'above');
+    expect(held.lease).toBeGreaterThan(6n);
+    // Renewed after the look: whatever number was heard of, it is not taken.
+    const { lease, holderId } = held;
+    await renewLease(client, 'above', { lease, holderId: holderId!, renewal: 1n });
+    expect(await claimLease(client, 'above', held, above('d', 100n))).toBeUndefined();
+    const again = await readLeaseRow(client, 'above');
+    expect(await claimLease(client, 'above', again, above('d', 100n))).toBe(101n);
+    expect(await renewLease(client, 'above', { lease, holderId: holderId!, renewal: 2n })).toBe(false);
+    // A lower one than stands there changes nothing.
+    expect(await claimLease(client, 'above', await readLeaseRow(client, 'above'), above('e', 3n))).toBe(102n);
+    await expect(
+      claimLease(client, 'above', await readLeaseRow(client, 'above'), above('f', 2n ** 63n - 1n)),
+    ).rejects.toThrow(LeaseNumbersError);
   });
 });

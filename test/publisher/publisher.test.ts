@@ -281,6 +281,7 @@ describe('a control message', () => {
     await heard('resumed');
     await peer.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 6n });
     expect(await heard('old-lease')).toContain('settled of lease 6 was ignored: lease 7');
+    expect(await peer.answer()).toBe('{"type":"old-lease","lease":7}');
     expect(publisher.status.settledUpTo).toBe(0n);
     await publisher.close();
     notices = [];

@@ -207,8 +207,8 @@ export function temporalClient({ server, process, onSend, trace }: TemporalClien
 
 function resultOf(ending: UpdateEnding): unknown {
   if (ending.kind === 'result') return ending.result;
-  const { type, message, result } = ending.refusal;
-  const failure = ApplicationFailure.nonRetryable(message, type, ...(result ? [result] : []));
+  const { type, message, detail } = ending.refusal;
+  const failure = ApplicationFailure.nonRetryable(message, type, ...(detail ? [detail] : []));
   throw new WorkflowUpdateFailedError('the Update failed', failure);
 }
 

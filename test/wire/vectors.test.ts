@@ -117,9 +117,10 @@ describe('a control message', () => {
       encodeControl({ type: 'resume', stream: 'main', from: 41n, lease: 3n }),
       encodeControl({ type: 'settled', stream: 'main', upTo: 40n, lease: 3n }),
       encodeControl({ type: 'unavailable', oldest: 30n }),
+      encodeControl({ type: 'old-lease', lease: 7n }),
     ];
     const shown = vectors.control.flatMap(({ name, frames }) =>
-      ['resume', 'settled', 'unavailable'].includes(name) ? frames.map(bytesOf) : [],
+      ['resume', 'settled', 'unavailable', 'old-lease'].includes(name) ? frames.map(bytesOf) : [],
     );
     expect(encoded.map(String)).toEqual(shown.map(String));
   });

@@ -334,6 +334,7 @@ describe('a lease', () => {
       type: FAILURE.staleLease,
       nonRetryable: true,
       message: 'chunk 3-4 is of lease 6; lease 7 has taken over',
+      details: [{ lease: '7' }],
     });
     expect((await partition.history()).events?.length).toBe(before);
   });

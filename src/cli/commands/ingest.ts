@@ -93,7 +93,7 @@ async function serve(flags: Flags, place: Place): Promise<void> {
     signal,
     standBy: flags.standby,
     openMsMax: config.ingest.leaseMs,
-    takeLease: () => leaseOf(flags, place),
+    takeLease: (above) => leaseOf(flags, place, above),
     open: (lease) => openIngest(flags, place, lease),
     run: (ingest) => runUntilEnd(ingest, log, signal),
   });
@@ -106,8 +106,8 @@ async function serve(flags: Flags, place: Place): Promise<void> {
   } else if (flags.json) process.stdout.write(`${JSON.stringify({ kind: 'standby' })}\n`);
 }
 
-/** The stream's lease, when it is our turn; undefined if the process is to end before. */
-async function leaseOf(flags: Flags, place: Place): Promise<LeaseKeeper | undefined> {
+/** The stream's lease, with a number above another, when it is our turn; undefined if the process is to end before. */
+async function leaseOf(flags: Flags, place: Place, above: bigint): Promise<LeaseKeeper | undefined> {
   const { config, log, cassandra, signal } = place;
   try {
     return await standBy({
@@ -117,6 +117,7 @@ async function leaseOf(flags: Flags, place: Place): Promise<LeaseKeeper | undefi
       holder: holderName(),
       holderId: newHolderId(),
       durationMs: config.ingest.leaseMs,
+      above,
       standBy: flags.standby,
       signal,
       isGone: isHolderGone,
