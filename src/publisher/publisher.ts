@@ -67,7 +67,7 @@ export class Publisher {
   #control: ControlServer | undefined;
   #resumes = 0;
   #unasked: NodeJS.Timeout | undefined;
-  #settledWaiters: (() => void)[] = [];
+  readonly #settledWaiters = new Set<() => void>();
   #closing: Promise<void> | undefined;
 
   private constructor(options: PublisherOptions, outbox: Outbox, push: PushPublisher, refused: RefusedPeers) {
@@ -222,11 +222,14 @@ export class Publisher {
   /** Resolves when more is known to be settled than at the call, or after a time. */
   settledAdvance(msMax: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, msMax);
-      this.#settledWaiters.push(() => {
+      const wake = (): void => {
         clearTimeout(timer);
+        // Whoever asks again and again while nothing settles must leave nothing behind.
+        this.#settledWaiters.delete(wake);
         resolve();
-      });
+      };
+      const timer = setTimeout(wake, msMax);
+      this.#settledWaiters.add(wake);
     });
   }
 
@@ -296,7 +299,7 @@ export class Publisher {
       return;
     }
     this.#appender.wake();
-    for (const wake of this.#settledWaiters.splice(0)) wake();
+    for (const wake of this.#settledWaiters) wake();
   }
 
   #resume(from: bigint): UnavailableMessage | undefined {

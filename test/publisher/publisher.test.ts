@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Dealer, Pull } from 'zeromq';
 import {
@@ -343,6 +345,27 @@ test('with CURVE, who is on the list is served on both sockets, and nobody else'
   for (let count = 0; count < 3; count += 1) expect(String((await pull.receive())[0])).toBe('settlement');
   await dealer.send(resume);
   expect(String((await pull.receive())[1])).toContain('"sequence_id":2');
+});
+
+test('who waits in vain for more to be settled, again and again, leaves nothing in memory', async () => {
+  const publisher = await publisherOf();
+  const waited: WeakRef<Promise<void>>[] = [];
+  for (let round = 0; round < 20; round += 1) {
+    const waiting = publisher.settledAdvance(1);
+    waited.push(new WeakRef(waiting));
+    await waiting;
+  }
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await vi.waitFor(() => {
+    collect();
+    expect(waited.filter((one) => one.deref() !== undefined).length).toBeLessThanOrEqual(1);
+  }, 3_000);
+  // Who still waits is woken.
+  await many(publisher, 1);
+  const advance = publisher.settledAdvance(60_000);
+  await peerOf(publisher).say({ type: 'settled', stream: 'main', upTo: 1n, lease: 1n });
+  await advance;
 });
 
 test('bounds that make no sense are refused, all of them named', async () => {
