@@ -201,11 +201,14 @@ export class Outbox {
     return true;
   }
 
-  /** Notes a fencing number, synced, so that one that was replaced is not heard after a restart either. */
+  /**
+   * Notes a fencing number, synced, so that one that was replaced is not heard after a restart either. One call at a time.
+   * Where it fails, nothing is noted: the next message of that lease is not listened to either before it stands on disk.
+   */
   async see(lease: bigint): Promise<void> {
     if (lease <= this.#lease) return;
-    this.#lease = lease;
     await this.#db.put(META.lease, number64(lease), { sync: true });
+    this.#lease = lease;
   }
 
   /** Trims what has been settled for longer than the grace period. Returns how many events went. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ClassicLevel } from 'classic-level';
 import { Dealer, Pull } from 'zeromq';
 import {
   type CurveKeys,
@@ -291,6 +292,28 @@ describe('a control message', () => {
     await peerOf(again).say({ type: 'resume', stream: 'main', from: 1n, lease: 6n });
     await heard('old-lease');
     expect(again.status.resumes).toBe(0);
+  });
+
+  test('of a new lease is not listened to before that lease stands on disk', async () => {
+    const publisher = await publisherOf();
+    await many(publisher, 5);
+    const peer = peerOf(publisher);
+    const put = vi.spyOn(ClassicLevel.prototype, 'put').mockRejectedValueOnce(new Error('disk full'));
+    try {
+      await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 7n });
+      expect(await heard('outbox-failed')).toContain('the outbox failed at resume: Error: disk full');
+      expect(publisher.status.resumes).toBe(0);
+      await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 7n });
+      await heard('resumed');
+    } finally {
+      put.mockRestore();
+    }
+    await publisher.close();
+    notices = [];
+    const again = await publisherOf();
+    await peerOf(again).say({ type: 'settled', stream: 'main', upTo: 5n, lease: 6n });
+    expect(await heard('old-lease')).toContain('settled of lease 6 was ignored: lease 7');
+    expect(again.status.settledUpTo).toBe(0n);
   });
 
   test('for another stream, of nonsense, or beyond what was published changes nothing', async () => {
