@@ -3,6 +3,7 @@
  * settled and persisted (I7). Only the newest of each matters, so nothing piles up while the engine is away: what was meant
  * for a connection is said again on the next one.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Dealer } from 'zeromq';
 import {
   CONTROL_BYTES_MAX,
@@ -16,6 +17,8 @@ import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from '
 
 const SEND_MS_MAX = 1_000;
 const LINGER_MS = 1_000;
+/** Between a message that could not be handed over and the next try, ms. */
+const AGAIN_MS = 200;
 const HIGH_WATER_MARK = 16;
 
 /** What a control socket needs. */
@@ -55,6 +58,7 @@ export class Control {
       },
       () => {
         this.#connections = Math.max(this.#connections - 1, 0);
+        if (!this.isConnected) this.#resume = undefined;
         if (!this.#closed) options.onConnection(this.isConnected);
       },
     );
@@ -133,11 +137,18 @@ export class Control {
       try {
         await this.#socket.send(encodeControl(message));
       } catch {
-        // The connection is gone: who comes next is asked, and told, anew.
-        break;
+        this.#keep(message);
+        await sleep(AGAIN_MS, undefined, { ref: false });
       }
     }
     this.#pumping = false;
+  }
+
+  /** What could not be handed over is said again, unless there is something newer: nothing else may follow for long. */
+  #keep(message: ResumeMessage | SettledMessage): void {
+    if (message.type === 'settled') this.#settled ??= message;
+    // Where the connection is gone, who comes next is asked anew.
+    else if (this.isConnected) this.#resume ??= message;
   }
 
   async #run(): Promise<void> {
