@@ -4,6 +4,7 @@
  * waits for. Without a control socket nobody can be asked, and a hole ends the stream by name.
  */
 import type { Logger } from '../logging/index.ts';
+import { Seldom } from '../logging/seldom.ts';
 import { Control } from './control.ts';
 import { leaseBehind, leaseEnded } from './lease-end.ts';
 import { hole, Resumption, RESUMPTION_LIMITS, unavailable, type ResumptionLimits } from './resumption.ts';
@@ -46,6 +47,7 @@ export class Recovery {
   readonly #dataSilence: Silence;
   readonly #controlSilence: Silence;
   readonly #owedSilence: Silence;
+  readonly #seldom = new Seldom<'fault'>();
   #control: Control | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #connectedTimer: NodeJS.Timeout | undefined;
@@ -105,7 +107,9 @@ export class Recovery {
         void this.#lookAtLease();
       },
       onFault: (problem) => {
-        log.warn({ problem }, 'on the control socket came what is no answer');
+        const untold = this.#seldom.note('fault');
+        if (untold === undefined) return;
+        log.warn({ problem, ...(untold > 0 && { untold }) }, 'on the control socket came what is no answer');
       },
     });
   }

@@ -35,7 +35,7 @@ export interface PublisherOptions {
   readonly curve?: Pick<CurveOptions, 'keys' | 'peers'> | undefined;
   /** Messages queued in the PUSH socket, at most. @default 1000 */
   readonly sendHighWaterMark?: number;
-  /** Told what a person should know. */
+  /** Told what a person should know: of each kind the first few, then one in ten seconds with how many were passed over. */
   readonly onNotice?: (notice: PublisherNotice) => void;
 }
 

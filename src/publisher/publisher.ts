@@ -9,6 +9,7 @@
  */
 import { RefusedPeers } from '../curve/refused.ts';
 import type { RefusedPeer } from '../curve/sockets.ts';
+import { Seldom } from '../logging/seldom.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import type { ControlAnswer, ControlMessage, UnavailableMessage } from '../wire/control.ts';
 import { TOPIC } from '../wire/message.ts';
@@ -67,6 +68,8 @@ export class Publisher {
   #control: ControlServer | undefined;
   #resumes = 0;
   #unasked: NodeJS.Timeout | undefined;
+  /** Most of what is told of a peer can make happen as often as it likes. */
+  readonly #seldom = new Seldom<NoticeKind>();
   readonly #settledWaiters = new Set<() => void>();
   #closing: Promise<void> | undefined;
 
@@ -330,7 +333,10 @@ export class Publisher {
   }
 
   #tell(kind: NoticeKind, text: string): void {
-    this.#options.onNotice?.({ kind, text });
+    const untold = this.#seldom.note(kind);
+    if (untold === undefined) return;
+    const more = untold === 0 ? '' : ` (${untold} more of this kind were not told of)`;
+    this.#options.onNotice?.({ kind, text: `${text}${more}` });
   }
 }
 

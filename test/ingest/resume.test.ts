@@ -439,6 +439,24 @@ describe('the control socket', () => {
     expect(running.said('on the control socket came what is no answer').length).toBeGreaterThanOrEqual(2);
   });
 
+  test('on which an engine says nonsense again and again does not fill the log', async () => {
+    const stream = rig.stream();
+    let nonsense: Promise<unknown> | undefined;
+    const engine = rig.owns(
+      await StandInEngine.open((self) => {
+        nonsense ??= (async () => {
+          for (let count = 0; count < 200; count += 1) await self.reply(Buffer.from('nonsense'));
+          // Answered by an end of the stream, so that all before it was heard.
+          await self.reply({ type: 'unavailable', oldest: 9n });
+        })();
+      }),
+    );
+    const running = await rig.ingest({ stream, ...at(engine), resumption: QUICK });
+    expect(await running.ended).toMatchObject({ stop: { reason: 'hole' } });
+    await nonsense;
+    expect(running.said('on the control socket came what is no answer')).toHaveLength(10);
+  });
+
   test('where nobody answers is warned about, with what to do, and the stream goes on all the same', async () => {
     const { messages } = simulated({ trades: 10, seed: 26 });
     const stream = rig.stream();

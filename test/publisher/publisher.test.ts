@@ -340,6 +340,24 @@ describe('a control message', () => {
   });
 });
 
+test('what a peer says again and again is told of a few times, and then seldom', async () => {
+  const publisher = await publisherOf();
+  await many(publisher, 1);
+  const peer = peerOf(publisher);
+  await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 7n });
+  for (let count = 0; count < 100; count += 1) {
+    await peer.say('nonsense');
+    await peer.say({ type: 'settled', stream: 'other', upTo: 1n, lease: 7n });
+    await peer.say({ type: 'settled', stream: 'main', upTo: 1n, lease: 6n });
+  }
+  await peer.say({ type: 'settled', stream: 'main', upTo: 1n, lease: 7n });
+  await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(1n), 5_000);
+  const counts = ['bad-control', 'other-stream', 'old-lease'].map(
+    (kind) => notices.filter((notice) => notice.kind === kind).length,
+  );
+  expect(counts).toEqual([10, 10, 10]);
+});
+
 test('with CURVE, who is on the list is served on both sockets, and nobody else', async () => {
   const [engine, friend, stranger] = [newCurveKeys(), newCurveKeys(), newCurveKeys()];
   const named = (keys: CurveKeys): NamedKey[] => [{ key: keys.publicKey, name: '' }];
