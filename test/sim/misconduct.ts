@@ -72,9 +72,12 @@ export class Misconduct {
     return true;
   }
 
-  /** Whether a conflict is the answer to it. */
-  explainsConflict({ sequence }: ConflictReport): boolean {
-    return this.isHarmful && BigInt(sequence) >= this.#from;
+  /**
+   * Whether a conflict is the answer to it. On a balance that somebody else wrote, an event from before that conflicts, too,
+   * when it is asked for again: what is there has no write time of ours.
+   */
+  explainsConflict({ sequence, user, asset }: ConflictReport): boolean {
+    return this.isHarmful && (BigInt(sequence) >= this.#from || this.foreign.has(`${user}/${asset}`));
   }
 
   /** Whether it was found; undefined where it does no harm, or did not begin. */
@@ -83,7 +86,7 @@ export class Misconduct {
     if (this.#stopped) return true;
     for (const run of this.#simulation.server.runs.values()) {
       const { halt } = run.status();
-      if (halt && BigInt(halt.conflict.sequence) >= this.#from) return true;
+      if (halt && this.explainsConflict(halt.conflict)) return true;
     }
     return false;
   }
