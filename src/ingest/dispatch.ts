@@ -12,9 +12,9 @@ import type { StreamStopped } from './stop.ts';
 import { UpdateSender } from './update-sender.ts';
 
 /** Events a partition, on average, that make a round full: an Update costs about a dozen events of history. */
-const FULL_CHUNK_EVENTS = 250;
+const FULL_CHUNK_EVENTS = 300;
 /** A round is full, too, with this share of what may be in flight: two are under way, and the next one gathers. */
-const FULL_SHARE = 0.4;
+const FULL_SHARE = 0.45;
 
 /** What a dispatch is made of. */
 export interface DispatchOptions {
