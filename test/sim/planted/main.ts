@@ -1,5 +1,5 @@
 /**
- * `npm run sim:planted -- [--seeds N] [--from S] [--only NAME] [--json]`: plants each bug in turn and runs seeds on the
+ * `npm run sim:planted -- [--seeds N] [--from S] [--only NAME,NAME] [--json]`: plants each bug in turn and runs seeds on the
  * copy until one shows a violation. Data to stdout, talk to stderr. Exit codes: 0 all found, 1 one was not, 2 a bug that
  * cannot be planted or a run that broke.
  */
@@ -31,9 +31,16 @@ interface Finding {
   readonly by: string;
 }
 
+const only = values.only?.split(',');
+const unknown = only?.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name)) ?? [];
+if (unknown.length > 0) {
+  process.stderr.write(`no bug is named ${unknown.join(', ')}: test/sim/planted/bugs.ts has their names\n`);
+  process.exit(2);
+}
+
 const planted: Record<string, Finding> = {};
 for (const bug of PLANTED_BUGS) {
-  if (values.only !== undefined && values.only !== bug.name) continue;
+  if (only && !only.includes(bug.name)) continue;
   const { folder, remove } = plant(ROOT, bug);
   try {
     const { seeds, from } = values;
