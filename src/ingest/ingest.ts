@@ -157,8 +157,10 @@ export class Ingest {
     const { unfinishedMsMax = UNFINISHED_MS_MAX } = options;
     const lease = options.lease.number;
     const opening = await openIngestStream({ ...options, lease, storage, unfinishedMsMax });
-    // A socket takes messages from its first moment on: another ingest's, where the stream is not ours any more.
-    if (!options.lease.isHeld()) throw new Error(`lease ${lease} ended while the stream was being opened`);
+    // A socket takes messages from its first moment on: another ingest's, where the stream is not ours any more. And the
+    // lines that were read may not be the last ones then (I1b).
+    if (!options.lease.isHeld() || (await readLease(options.cassandra, options.stream)) !== lease)
+      throw new Error(`lease ${lease} ended while the stream was being opened`);
     // Connections may be made before there is anybody to be told.
     const early: boolean[] = [];
     let changed = (isReady: boolean): void => void early.push(isReady);

@@ -48,6 +48,16 @@ function altered([topic, data]: Frames): Frames {
 }
 
 describe('a numbered ingest that is started again', () => {
+  test('opens no socket where another has taken the lease meanwhile, though its own clock does not say so yet', async () => {
+    const stream = rig.stream();
+    const { endpoint } = await rig.engine();
+    const lease = await rig.stolenLease(stream);
+    await takeLease(rig.database.client, stream, 'another');
+    await expect(rig.ingest({ stream, endpoint, lease })).rejects.toThrow(
+      `lease ${lease.number} ended while the stream was being opened`,
+    );
+  });
+
   const { messages, oracle } = simulated({ trades: 60 });
 
   test('takes what is settled for duplicates, and goes on after the watermark', async () => {
