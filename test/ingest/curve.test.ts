@@ -100,6 +100,7 @@ describe('an engine and an ingest with CURVE', () => {
         () => 0,
       );
     await until('strangers are named', () => engine.child.logTail.includes(strangerKeys.publicKey));
+    await until('who speaks in the clear is named', () => engine.child.logTail.includes('(no-curve,'));
     const ingest = start(
       'ingest',
       ['ingest', '--endpoint', endpoint, '--control', controlEndpoint, '--json'],
