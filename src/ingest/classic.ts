@@ -10,6 +10,7 @@ import { INT64_MAX } from '../domain/integers.ts';
 import { legsOf, touchesOf, type Leg } from '../domain/legs.ts';
 import type { BalanceKey } from '../domain/balance.ts';
 import { versionMismatch } from './followed-balances.ts';
+import { RecentDigests } from './recent-digests.ts';
 import { StreamStopped } from './stop.ts';
 
 /** A balance as the engine should have it. */
@@ -35,21 +36,22 @@ export interface ClassicOptions {
   readBalances(keys: readonly BalanceKey[]): Promise<readonly Readonly<BookedBalance>[]>;
   /** The digest of a settled trade's row. */
   readTradeDigest(trade: Trade): Promise<Buffer | undefined>;
+  /** Events received and not yet settled, at most. */
+  readonly inFlightMax?: number;
 }
-
-/** Trades in memory whose rows may not be readable yet. */
-const RECENT_MAX = 50_000;
 
 /** Assigns numbers and versions to a classic stream. */
 export class ClassicAdapter {
   readonly #options: ClassicOptions;
   readonly #book = new Map<string, BookedBalance>();
-  readonly #recent = new Map<bigint, Buffer>();
+  /** By trade number. Of the last ones the rows may not be readable yet. */
+  readonly #recent: RecentDigests;
   #sequence: bigint;
   #tradeNumber: bigint;
 
   constructor(options: ClassicOptions) {
     this.#options = options;
+    this.#recent = new RecentDigests(options.inFlightMax);
     this.#sequence = options.lastSequence;
     this.#tradeNumber = options.lastTradeNumber;
   }
@@ -76,7 +78,6 @@ export class ClassicAdapter {
     if (event.kind !== 'trade') return;
     this.#tradeNumber = event.outputSequence;
     this.#recent.set(event.outputSequence, digest);
-    this.#recent.delete(event.outputSequence - BigInt(RECENT_MAX));
   }
 
   #apply(leg: Leg): void {

@@ -418,16 +418,18 @@ export class Ingest {
 }
 
 function sequenceOf(
-  { cassandra, stream, dialect }: IngestOptions,
+  { cassandra, stream, dialect, maxInFlightEvents: inFlightMax }: IngestOptions,
   storage: CassandraStorage,
   opening: Opening,
 ): NumberedSequence | ClassicAdapter {
   if (dialect === 'numbered')
     return new NumberedSequence({
       ...opening,
+      inFlightMax,
       readLine: (sequence) => readLine(cassandra, stream, sequence),
     });
   return new ClassicAdapter({
+    inFlightMax,
     lastSequence: opening.watermark,
     lastTradeNumber: opening.lastTradeNumber,
     readBalances: (keys) => storage.readBalances(keys),

@@ -5,6 +5,7 @@
  */
 import { describeEvent, type SettlementEvent } from '../domain/event.ts';
 import type { StreamLine } from '../ledger/stream-log.ts';
+import { RecentDigests } from './recent-digests.ts';
 import { StreamStopped } from './stop.ts';
 
 /** What the sequence check says of an event. */
@@ -21,19 +22,19 @@ export interface NumberedOptions {
   /** Lines above the watermark, by sequence: received by a former ingest, not known to be settled. */
   readonly linesAbove: ReadonlyMap<bigint, StreamLine>;
   readLine(sequence: bigint): Promise<StreamLine | undefined>;
+  /** Events received and not yet settled, at most. */
+  readonly inFlightMax?: number;
 }
-
-/** Digests kept in memory of what was received last, so that a resend costs no read. */
-const RECENT_MAX = 50_000;
 
 /** Checks the numbers of one stream. */
 export class NumberedSequence {
   readonly #options: NumberedOptions;
-  readonly #recent = new Map<bigint, Buffer>();
+  readonly #recent: RecentDigests;
   #received: bigint;
 
   constructor(options: NumberedOptions) {
     this.#options = options;
+    this.#recent = new RecentDigests(options.inFlightMax);
     this.#received = options.watermark;
   }
 
@@ -70,7 +71,6 @@ export class NumberedSequence {
   accepted(event: SettlementEvent, digest: Buffer): void {
     this.#received = event.sequence;
     this.#recent.set(event.sequence, digest);
-    if (this.#recent.size > RECENT_MAX) this.#recent.delete(event.sequence - BigInt(RECENT_MAX));
   }
 }
 

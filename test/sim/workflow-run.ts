@@ -10,6 +10,7 @@ import {
   type PartitionStatus,
   type ResumeRequest,
   type ResumeResult,
+  type SettleAttempt,
   type SettleResult,
 } from '../../src/workflows/contract.ts';
 import { Partition } from '../../src/workflows/partition-logic.ts';
@@ -134,6 +135,14 @@ export class WorkflowRun {
     });
   }
 
+  /** Every Update ends within a bounded number of attempts: else others wait behind it for good (I6). */
+  #checkBound({ chunk, attempt }: SettleAttempt): void {
+    const { attemptsMax } = this.#limits;
+    if (attempt <= attemptsMax) return;
+    const text = `attempt ${attempt} at chunk ${chunk.first}-${chunk.last}; an Update makes ${attemptsMax}`;
+    this.#server.onFault(new Error(text));
+  }
+
   #runtime(): PartitionRuntime {
     const { scheduler } = this.#server;
     return {
@@ -157,6 +166,7 @@ export class WorkflowRun {
       settle: (request, _summary, budgetMs) =>
         new Promise<AttemptEnding>((resolve) => {
           this.#historyEvents += ATTEMPT_EVENTS;
+          this.#checkBound(request);
           // The activity's answer is taken by a worker, too.
           const ended = (ending: AttemptEnding): void => {
             this.#server.whenWorker(() => {
