@@ -12,6 +12,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StreamRecord } from '../ledger/streams.ts';
 import {
   DECIDE_UPDATE,
   FAILURE,
@@ -30,6 +31,7 @@ export interface DecisionPlace {
   readonly client: Client;
   readonly taskQueue: string;
   readonly stream: string;
+  readonly dialect: StreamRecord['dialect'];
   readonly partition: number;
 }
 
@@ -60,12 +62,13 @@ export async function decidePartition(place: DecisionPlace, request: DecideReque
 }
 
 function send(
-  { client, taskQueue, stream, partition }: DecisionPlace,
+  { client, taskQueue, stream, dialect, partition }: DecisionPlace,
   request: DecideRequest,
   updateId: string,
 ): Promise<DecideResult> {
   // Only where the workflow has ended: one that runs keeps the limits that its ingest gave it.
-  const input: PartitionInput = { stream, partition, limits: PARTITION_LIMITS };
+  const activity = dialect === 'numbered' ? 'local' : 'regular';
+  const input: PartitionInput = { stream, partition, limits: { ...PARTITION_LIMITS, activity } };
   return client.workflow.executeUpdateWithStart<Workflow, DecideResult, [DecideRequest]>(DECIDE_UPDATE, {
     updateId,
     args: [request],

@@ -116,7 +116,11 @@ export class Ingest {
       ...options,
       client: options.temporal,
       lease,
-      limits: options.limits ?? PARTITION_LIMITS,
+      limits: options.limits ?? {
+        ...PARTITION_LIMITS,
+        // A classic stream opens again only when no attempt can be running: its attempts must be heard.
+        activity: options.dialect === 'numbered' ? 'local' : 'regular',
+      },
       mayBeSent: () => options.lease.isHeld(),
       settled: (sequences) => {
         this.#settled(sequences);

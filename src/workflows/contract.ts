@@ -52,7 +52,10 @@ export const FAILURE = {
  */
 export const UPDATES_IN_FLIGHT_MAX = 4;
 
-/** Time-out of a workflow task, ms: a worker that died with one is replaced after so long. */
+/**
+ * Time-out of a workflow task, ms. A local attempt that lasts longer keeps its task alive by renewing it; a worker that
+ * died is replaced after so long.
+ */
 export const WORKFLOW_TASK_MS = 4_000;
 
 /** The workflow id of a partition. */
@@ -266,6 +269,13 @@ export interface PartitionLimits {
    * gRPC client in Node by default takes no answer above 4 MiB, and histories are there to be read.
    */
   readonly historyBytesMax?: number;
+  /**
+   * How attempts run. `local`: inside the workflow task, which costs half the history and half of Temporal's work; a
+   * worker's death is noticed by the workflow task's time-out ({@link WORKFLOW_TASK_MS}). `regular`, also where this is
+   * absent (as in histories of before): each as a task of its own with heartbeats, so that the workflow knows of
+   * attempts that nobody hears any more ({@link PartitionStatus.quietAt}), which a classic stream needs to open again.
+   */
+  readonly activity?: 'local' | 'regular';
 }
 
 /** Argument of the partition workflow. Given by whoever starts it; carried from run to run, with the newest limits. */
@@ -357,7 +367,7 @@ export interface PartitionStatus {
   readonly dismissing?: readonly string[];
   /**
    * ISO 8601. Until then an attempt that timed out may still be running on a worker that nobody hears. Absent where
-   * every attempt has answered.
+   * every attempt has answered; of local attempts, where none left anything unsettled.
    */
   readonly quietAt?: string;
 }

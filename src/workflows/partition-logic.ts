@@ -17,12 +17,13 @@ import type {
   SettleResult,
   WaitingReport,
 } from './contract.ts';
-import { faultsOfChunk, keepRows, sequencesOf, sizeOf } from './chunk-rows.ts';
+import { faultsOfChunk, keepRows, lowestOf, sequencesOf, sizeOf } from './chunk-rows.ts';
 import { Decisions } from './decisions.ts';
 import { Doubts } from './doubts.ts';
 import { HaltState } from './halt.ts';
 import { Refused } from './partition-runtime.ts';
 import type { PartitionRuntime } from './partition-runtime.ts';
+import { Turns } from './turns.ts';
 import { attemptSummary, detailsText, haltText, waitSummary } from './wording.ts';
 
 /** Waiting events that the status names at most. */
@@ -32,7 +33,8 @@ const WAITING_NAMED_MAX = 10;
 interface Settling {
   /** What is left of the chunk. */
   rest: Chunk;
-  readonly startedMs: number;
+  /** Set by the first attempt: before its turn the clock may say one thing and on replay another. */
+  startedMs: number;
   attempts: number;
   settled: number;
   waiting: readonly WaitingReport[];
@@ -55,6 +57,7 @@ export class Partition {
   readonly #doubts: Doubts;
   readonly #halt: HaltState;
   readonly #decisions: Decisions;
+  readonly #turns = new Turns();
   #lease: bigint;
   #settledTotal: bigint;
   #quietAtMs: number;
@@ -203,30 +206,14 @@ export class Partition {
   }
 
   async #attempt(settling: Settling): Promise<SettleResult> {
-    const { attemptsMax, updateMsMax, waitMsFirst, waitMsMax, activityMsMax } = this.#limits;
+    const { attemptsMax, updateMsMax, waitMsFirst, waitMsMax } = this.#limits;
     let waitMs = waitMsFirst;
     for (;;) {
-      const stop = this.#stopped(settling);
-      if (stop) return this.#ended(stop, settling);
-      settling.attempts += 1;
-      const { rest, attempts: attempt } = settling;
-      const doubts = this.#doubts.of(sequencesOf(rest));
-      // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
-      const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
-      const ending = await this.#runtime.settle(
-        { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
-        attemptSummary(rest, attempt),
-        budgetMs,
-      );
-      const mayLinger =
-        ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
-      if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
-      if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
-      if (ending.kind === 'unavailable') return this.#ended('unavailable', settling, ending.problem);
-
-      const progressed = this.#take(settling, ending.result);
-      if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
-      if (progressed) waitMs = waitMsFirst;
+      const before = sizeOf(settling.rest);
+      const ended = await this.#inTurn(settling, () => this.#attemptOnce(settling));
+      if (ended) return ended;
+      if (sizeOf(settling.rest) < before) waitMs = waitMsFirst;
+      const { attempts: attempt } = settling;
       const isBound = attempt >= attemptsMax || this.#elapsedMs(settling) + waitMs > updateMsMax;
       const stopNow = this.#stopped(settling) ?? (isBound ? 'behind' : undefined);
       if (stopNow) return this.#ended(stopNow, settling);
@@ -236,24 +223,59 @@ export class Partition {
     }
   }
 
-  /** Books what an attempt found. True if it settled anything. */
-  #take(settling: Settling, result: SettleAttemptResult): boolean {
+  /**
+   * Local attempts are made one at a time. Those that ran side by side would end in an order of their own, and the SDK
+   * replays them in the order in which they began: a history that no worker could go on with (I9). The lowest event goes
+   * first, since others may wait for it, in this partition or another.
+   */
+  #inTurn<T>({ rest }: Settling, attempt: () => Promise<T>): Promise<T> {
+    return this.#limits.activity === 'local' ? this.#turns.take(lowestOf(rest), attempt) : attempt();
+  }
+
+  /** Makes an attempt, and books what it found. Returns the Update's result if it ends by that. */
+  async #attemptOnce(settling: Settling): Promise<SettleResult | undefined> {
+    const { updateMsMax, activityMsMax } = this.#limits;
+    const stop = this.#stopped(settling);
+    if (stop) return this.#ended(stop, settling);
+    if (settling.attempts === 0) settling.startedMs = this.#runtime.now();
+    settling.attempts += 1;
+    const { rest, attempts: attempt } = settling;
+    const doubts = this.#doubts.of(sequencesOf(rest));
+    // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
+    const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
+    const startedMs = this.#runtime.now();
+    const ending = await this.#runtime.settle(
+      { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
+      attemptSummary(rest, attempt),
+      budgetMs,
+    );
+    const mayLinger = ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
+    if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
+    // A local attempt runs again when its workflow task times out, and nobody tells: one that began before may last.
+    else if (this.#limits.activity === 'local' && ending.kind === 'answered')
+      if (ending.result.remaining.length > 0)
+        this.#quietAtMs = Math.max(this.#quietAtMs, startedMs + activityMsMax);
+    if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
+    if (ending.kind === 'unavailable') return this.#ended('unavailable', settling, ending.problem);
+    this.#take(settling, ending.result);
+    return sizeOf(settling.rest) === 0 ? this.#ended('settled', settling) : undefined;
+  }
+
+  /** Books what an attempt found. */
+  #take(settling: Settling, result: SettleAttemptResult): void {
     const before = settling.rest;
     this.#decisions.learn(result.dismissed);
     settling.waiting = result.waiting;
-    const settledNow = this.#cutDown(settling, keepRows(before, result.remaining));
+    this.#cutDown(settling, keepRows(before, result.remaining));
     this.#doubts.replace(sequencesOf(before), result.doubts);
     this.#halt.book(before, settling.rest, result.conflict, this.#runtime.now());
     this.#show();
-    return settledNow > 0;
   }
 
-  /** Books that only this is left of a chunk. Returns how many events are settled by that. */
-  #cutDown(settling: Settling, rest: Chunk): number {
-    const settled = sizeOf(settling.rest) - sizeOf(rest);
+  /** Books that only this is left of a chunk. */
+  #cutDown(settling: Settling, rest: Chunk): void {
+    settling.settled += sizeOf(settling.rest) - sizeOf(rest);
     settling.rest = rest;
-    settling.settled += settled;
-    return settled;
   }
 
   /** Why an Update makes no further attempt whatever its bound, or undefined. */

@@ -15,6 +15,7 @@ import {
   DeterminismViolationError,
   isCancellation,
   proxyActivities,
+  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   TemporalFailure,
@@ -41,6 +42,8 @@ import type {
   ResumeRequest,
   ResumeResult,
   SettleActivities,
+  SettleAttempt,
+  SettleAttemptResult,
   SettleResult,
 } from './contract.ts';
 import { Partition } from './partition-logic.ts';
@@ -126,25 +129,23 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
     sleep: async (ms, summary, wake) => {
       await condition(wake, ms, { summary });
     },
-    settle: async (attempt, summary, budgetMs): Promise<AttemptEnding> => {
-      const activities = proxyActivities<SettleActivities>({
-        startToCloseTimeout: limits.activityMsMax,
-        heartbeatTimeout: limits.heartbeatMsMax,
-        scheduleToCloseTimeout: budgetMs,
-        retry: {
-          initialInterval: 200,
-          backoffCoefficient: 2,
-          maximumInterval: 2_000,
-          nonRetryableErrorTypes: [FAILURE.badChunk],
-        },
-        summary,
-      });
-      try {
-        return { kind: 'answered', result: await activities[SETTLE_ACTIVITY](attempt) };
-      } catch (error) {
-        return endingOf(error);
-      }
-    },
+    settle: (attempt, summary, budgetMs) =>
+      limits.activity === 'local'
+        ? attemptLocally(attempt, summary, limits)
+        : ended(() =>
+            proxyActivities<SettleActivities>({
+              startToCloseTimeout: limits.activityMsMax,
+              heartbeatTimeout: limits.heartbeatMsMax,
+              scheduleToCloseTimeout: budgetMs,
+              retry: {
+                initialInterval: 200,
+                backoffCoefficient: 2,
+                maximumInterval: 2_000,
+                nonRetryableErrorTypes: [FAILURE.badChunk],
+              },
+              summary,
+            })[SETTLE_ACTIVITY](attempt),
+          ),
     decide: async (order, summary, budgetMs) => {
       const activities = proxyActivities<DecideActivities>({
         startToCloseTimeout: limits.activityMsMax,
@@ -161,6 +162,51 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
     },
     setDetails: setCurrentDetails,
   };
+}
+
+/**
+ * An attempt within the workflow task. The SDK does not retry it, knowing no bound over several tries (1.24): storage that
+ * does not answer ends the Update, and the ingest sends it again.
+ *
+ * One that outlasts a renewal of its task ends beside whatever that brought: other Updates, timers that fired. On replay the
+ * SDK delivers both at once, so that which goes first would depend on the length of promise chains (I9). Such an attempt
+ * steps back until all else has been worked off, as it had been when the attempt really ended.
+ */
+async function attemptLocally(
+  attempt: SettleAttempt,
+  summary: string,
+  limits: PartitionLimits,
+): Promise<AttemptEnding> {
+  const { historyLength } = workflowInfo();
+  const ending = await ended(() =>
+    proxyLocalActivities<SettleActivities>({
+      startToCloseTimeout: limits.activityMsMax,
+      retry: { maximumAttempts: 1 },
+      summary,
+    })[SETTLE_ACTIVITY](attempt),
+  );
+  if (workflowInfo().historyLength !== historyLength) await afterOthers();
+  return ending;
+}
+
+/** Rounds of conditions that are enough for what came with a task: a run that closes, the waits that this ends, their Updates. */
+const ROUNDS_OF_OTHERS = 12;
+
+/** Resolves when conditions and promises of others have been worked off, without a task of its own. */
+async function afterOthers(): Promise<void> {
+  for (let round = 0; round < ROUNDS_OF_OTHERS; round += 1) {
+    let asked = 0;
+    // Asked at once, and again when all that could go on by now has gone on.
+    await condition(() => (asked += 1) > 1);
+  }
+}
+
+async function ended(activity: () => Promise<SettleAttemptResult>): Promise<AttemptEnding> {
+  try {
+    return { kind: 'answered', result: await activity() };
+  } catch (error) {
+    return endingOf(error);
+  }
 }
 
 /** What an activity's failure means for the partition. */

@@ -6,6 +6,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import {
   FAILURE,
+  WORKFLOW_TASK_MS,
   type PartitionLimits,
   type SettleAttempt,
   type SettleAttemptResult,
@@ -30,6 +31,9 @@ export class ActivityAttempt {
   readonly workflowId: string;
   readonly runId: string;
   readonly heartbeatMs: number;
+  /** It runs inside a workflow task. */
+  readonly isLocal: boolean;
+  worker: WorkerHost | undefined;
   lastHeardMs: number;
   readonly #activity: Activity;
 
@@ -40,7 +44,8 @@ export class ActivityAttempt {
     this.request = activity.request;
     this.workflowId = activity.workflowId;
     this.runId = activity.runId;
-    this.heartbeatMs = activity.limits.heartbeatMsMax;
+    this.isLocal = activity.isLocal;
+    this.heartbeatMs = activity.isLocal ? WORKFLOW_TASK_MS : activity.limits.heartbeatMsMax;
     this.lastHeardMs = nowMs;
   }
 
@@ -49,6 +54,12 @@ export class ActivityAttempt {
     if (this.muted || isAway) return false;
     this.lastHeardMs = nowMs;
     return !this.open;
+  }
+
+  /** A worker that lives keeps the workflow task of its local attempts alive. */
+  keepTask(nowMs: number): void {
+    const process = this.worker?.process;
+    if (!this.muted && process?.alive && process.stalledUntilMs <= nowMs) this.lastHeardMs = nowMs;
   }
 
   /** The worker reports how it ended. */
@@ -74,6 +85,7 @@ export class Activity {
   readonly workflowId: string;
   readonly runId: string;
   readonly limits: PartitionLimits;
+  readonly isLocal: boolean;
   readonly #options: ActivityOptions;
   readonly #deadlineMs: number;
   #attempts = 0;
@@ -88,10 +100,13 @@ export class Activity {
     this.workflowId = options.workflowId;
     this.runId = options.runId;
     this.limits = options.limits;
+    this.isLocal = options.limits.activity === 'local';
     this.#deadlineMs = scheduler.nowMs + options.budgetMs;
-    scheduler.in(scheduler.world, options.budgetMs, () => {
-      this.#end({ kind: 'unavailable', problem: `schedule-to-close: ${this.#problem}` });
-    });
+    // A local one has no such bound: without a worker there is nobody to hear of it.
+    if (!this.isLocal)
+      scheduler.in(scheduler.world, options.budgetMs, () => {
+        this.#end({ kind: 'unavailable', problem: `schedule-to-close: ${this.#problem}` });
+      });
   }
 
   /** Schedules one: it tells how it ended. */
@@ -136,7 +151,8 @@ export class Activity {
   #begin(worker: WorkerHost): void {
     const { server } = this.#options;
     const { scheduler, faults, random } = server;
-    this.#attempts += 1;
+    // A workflow task that is done again does its local attempts again, as if for the first time.
+    this.#attempts = this.isLocal ? 1 : this.#attempts + 1;
     const attempt = new ActivityAttempt(
       this,
       this.#attempts,
@@ -145,6 +161,7 @@ export class Activity {
     );
     this.#current = attempt;
     const lateMs = faults.strikes('attempt-late') ? random.between(50, 5_000) : random.between(0.2, 2);
+    attempt.worker = worker;
     worker.run(attempt, lateMs);
     this.#watch(attempt);
     scheduler.in(scheduler.world, this.limits.activityMsMax, () => {
@@ -154,11 +171,11 @@ export class Activity {
 
   #watch(attempt: ActivityAttempt): void {
     const { scheduler } = this.#options.server;
-    const dueMs = attempt.lastHeardMs + this.limits.heartbeatMsMax;
+    const dueMs = attempt.lastHeardMs + attempt.heartbeatMs;
     scheduler.in(scheduler.world, dueMs - scheduler.nowMs, () => {
       if (!attempt.open || this.#done) return;
-      if (scheduler.nowMs >= attempt.lastHeardMs + this.limits.heartbeatMsMax)
-        this.#timeOut(attempt, 'heartbeat');
+      if (attempt.isLocal) attempt.keepTask(scheduler.nowMs);
+      if (scheduler.nowMs >= attempt.lastHeardMs + attempt.heartbeatMs) this.#timeOut(attempt, 'heartbeat');
       else this.#watch(attempt);
     });
   }
@@ -166,12 +183,18 @@ export class Activity {
   #timeOut(attempt: ActivityAttempt, what: string): void {
     if (this.#done || attempt !== this.#current || !attempt.open) return;
     attempt.open = false;
-    this.#again(`${what} time-out`);
+    // A workflow task that timed out is given to another worker, at once and as often as it takes.
+    if (this.isLocal && what === 'heartbeat') this.#dispatch();
+    else this.#again(`${what} time-out`);
   }
 
   #again(problem: string): void {
     const { scheduler } = this.#options.server;
     this.#problem = problem;
+    if (this.isLocal) {
+      this.#end({ kind: 'unavailable', problem });
+      return;
+    }
     const backoffMs = Math.min(RETRY_MS_FIRST * 2 ** (this.#attempts - 1), RETRY_MS_MAX);
     if (scheduler.nowMs + backoffMs >= this.#deadlineMs) {
       this.#end({ kind: 'unavailable', problem });

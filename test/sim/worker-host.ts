@@ -51,6 +51,7 @@ export class WorkerHost {
     const context = {
       info: {
         attempt: attempt.number,
+        isLocal: attempt.isLocal,
         heartbeatTimeoutMs: attempt.heartbeatMs,
         workflowExecution: { workflowId: attempt.workflowId, runId: attempt.runId },
       },

@@ -7,34 +7,37 @@ import { StorageUnavailableError } from '../../src/settlement/settle-request.ts'
 import { all, behind, conflict, doubt, SETTLED, settledBelow, startPartition } from './support.ts';
 import type { History, PartitionUnderTest } from './support.ts';
 
+/** Starts a partition with a worker, as support.ts does. */
+type Start = typeof startPartition;
+
 /** Makes a shape: the partition, ready to be asked for its runs' histories. */
-export type Shape = () => Promise<PartitionUnderTest>;
+export type Shape = (start: Start) => Promise<PartitionUnderTest>;
 
 /** Each shape by its name. */
-export const SHAPES: Readonly<Record<string, Shape>> = {
-  async plain() {
-    const partition = await startPartition();
+const REGULAR: Readonly<Record<string, Shape>> = {
+  async plain(start) {
+    const partition = await start();
     await partition.send(partition.chunk(1, 3));
     await Promise.all([partition.send(partition.chunk(4, 4)), partition.send(partition.chunk(5, 6))]);
     return partition;
   },
 
-  async 'behind-then-settled'() {
-    const partition = await startPartition((request, call) =>
+  async 'behind-then-settled'(start) {
+    const partition = await start((request, call) =>
       call < 4 ? settledBelow(request, BigInt(call), behind()) : all(request, SETTLED),
     );
     await partition.send(partition.chunk(1, 4));
     return partition;
   },
 
-  async 'behind-to-the-bound'() {
-    const partition = await startPartition((request) => all(request, behind()), { attemptsMax: 2 });
+  async 'behind-to-the-bound'(start) {
+    const partition = await start((request) => all(request, behind()), { attemptsMax: 2 });
     await partition.send(partition.chunk(1, 2));
     return partition;
   },
 
-  async halted() {
-    const partition = await startPartition(
+  async halted(start) {
+    const partition = await start(
       (request) => all(request, request.events[0]?.event.sequence === 1n ? behind() : conflict('gap')),
       { waitMsFirst: 2_000, waitMsMax: 2_000 },
     );
@@ -46,18 +49,16 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async resumed() {
-    const partition = await startPartition((request, call) =>
-      all(request, call === 1 ? conflict('gap') : SETTLED),
-    );
+  async resumed(start) {
+    const partition = await start((request, call) => all(request, call === 1 ? conflict('gap') : SETTLED));
     await partition.send(partition.chunk(1, 2));
     await partition.resume();
     await partition.send(partition.chunk(1, 2, { try: 2 }));
     return partition;
   },
 
-  async doubt() {
-    const partition = await startPartition((request, call) =>
+  async doubt(start) {
+    const partition = await start((request, call) =>
       all(request, call === 1 ? doubt(7) : call === 2 ? conflict('doubt') : SETTLED),
     );
     await partition.send(partition.chunk(1, 2));
@@ -65,8 +66,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async unavailable() {
-    const partition = await startPartition(
+  async unavailable(start) {
+    const partition = await start(
       () => {
         throw new StorageUnavailableError('no quorum', new Error('2 of 3 are down'));
       },
@@ -76,8 +77,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'bad-chunk'() {
-    const partition = await startPartition();
+  async 'bad-chunk'(start) {
+    const partition = await start();
     const chunk = partition.chunk(1, 1);
     const ledgerEvents = { ...chunk.ledgerEvents, rows: ['1 gift'] };
     await partition.send({ ...chunk, ledgerEvents }).catch(() => {});
@@ -85,8 +86,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'newer-lease'() {
-    const partition = await startPartition(
+  async 'newer-lease'(start) {
+    const partition = await start(
       (request) => all(request, request.events[0]?.event.sequence === 1n ? behind() : SETTLED),
       { waitMsFirst: 2_000, waitMsMax: 2_000 },
     );
@@ -97,8 +98,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'continued-as-new'() {
-    const partition = await startPartition(
+  async 'continued-as-new'(start) {
+    const partition = await start(
       (request, call) => all(request, call === 2 ? doubt(7) : call === 3 ? conflict('gap') : SETTLED),
       { updatesPerRunMax: 3, attemptsMax: 1 },
     );
@@ -109,10 +110,29 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async retried() {
-    const partition = await startPartition((request, call) =>
-      all(request, call === 1 ? conflict('gap') : SETTLED),
+  /** An attempt that outlasts its task, while a wait is under way, others come in and the run becomes full. */
+  async outlasting(start) {
+    const partition = await start(
+      async (request, call) => {
+        if (call === 1) return all(request, behind());
+        if (call === 2) await delay(1_500);
+        return all(request, SETTLED);
+      },
+      { waitMsFirst: 5_000, waitMsMax: 5_000, updateMsMax: 15_000, updatesPerRunMax: 5 },
     );
+    partition.workflowTaskMs = 1_000;
+    const sent = [partition.sendUntilAnswered(partition.chunk(1, 1))];
+    while (partition.settler.requests.length === 0) await delay(20);
+    await delay(300);
+    sent.push(partition.sendUntilAnswered(partition.chunk(2, 3)));
+    await delay(300);
+    for (const at of [4, 6, 8]) sent.push(partition.sendUntilAnswered(partition.chunk(at, at + 1)));
+    await Promise.all(sent);
+    return partition;
+  },
+
+  async retried(start) {
+    const partition = await start((request, call) => all(request, call === 1 ? conflict('gap') : SETTLED));
     await partition.send(partition.chunk(1, 2));
     await partition.decide('retry', '2').catch(() => {});
     await partition.decide('retry', '1');
@@ -121,8 +141,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async dismissed() {
-    const partition = await startPartition((request) =>
+  async dismissed(start) {
+    const partition = await start((request) =>
       request.events.map(({ event }) => (event.sequence === 1n ? conflict('negative-balance') : SETTLED)),
     );
     await partition.send(partition.chunk(1, 2));
@@ -132,8 +152,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'dismissal-begun'() {
-    const partition = await startPartition((request) => all(request, conflict('negative-balance')), {
+  async 'dismissal-begun'(start) {
+    const partition = await start((request) => all(request, conflict('negative-balance')), {
       activityMsMax: 700,
     });
     await partition.send(partition.chunk(1, 1));
@@ -146,8 +166,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'dismissed-and-continued'() {
-    const partition = await startPartition(
+  async 'dismissed-and-continued'(start) {
+    const partition = await start(
       (request) => request.events.map(({ event }) => (event.sequence === 1n ? conflict('gap') : SETTLED)),
       { updatesPerRunMax: 2 },
     );
@@ -158,8 +178,8 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async cancelled() {
-    const partition = await startPartition((request) => all(request, behind()), {
+  async cancelled(start) {
+    const partition = await start((request) => all(request, behind()), {
       waitMsFirst: 2_000,
       waitMsMax: 2_000,
     });
@@ -172,6 +192,16 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 };
+
+const startLocal: Start = (script, limits) => startPartition(script, { ...limits, activity: 'local' });
+
+/** Shapes with attempts as tasks of their own, and the same with local ones. */
+export const SHAPES: Readonly<Record<string, () => Promise<PartitionUnderTest>>> = Object.fromEntries(
+  Object.entries(REGULAR).flatMap(([name, make]) => [
+    [name, () => make(startPartition)],
+    [`local-${name}`, () => make(startLocal)],
+  ]),
+);
 
 /** A recorded history: of one run of a shape, by whose name its file goes. A partition of several runs yields one each. */
 export interface Recorded {

@@ -22,6 +22,7 @@ import {
 } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 import { createSettleActivities } from '../../src/activities/settle.ts';
@@ -194,6 +195,9 @@ export class PartitionUnderTest {
     this.limits = { ...QUICK, ...limits };
   }
 
+  /** Time-out of its workflow tasks, ms: those of local attempts are renewed after four fifths of it. */
+  workflowTaskMs = WORKFLOW_TASK_MS;
+
   /** How the activity that carries decisions out ends: the database's part is tested elsewhere. */
   decideEnding: 'done' | 'never' = 'done';
   readonly orders: DecideOrder[] = [];
@@ -221,6 +225,7 @@ export class PartitionUnderTest {
 
   async startWorker(): Promise<void> {
     this.#leaving = new AbortController();
+    setMaxListeners(0, this.#leaving.signal);
     this.#worker = await createPartitionWorker({
       connection: this.native,
       namespace: 'default',
@@ -266,7 +271,7 @@ export class PartitionUnderTest {
         taskQueue: this.taskQueue,
         args: [input],
         workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowTaskTimeout: WORKFLOW_TASK_MS,
+        workflowTaskTimeout: this.workflowTaskMs,
         ...partitionSummary(this.stream, 0),
       }),
     });
@@ -410,6 +415,14 @@ export function summaries(history: History, kind: 'timer' | 'activity'): string[
 export function activityResults<T>(history: History): T[] {
   return (history.events ?? []).flatMap((event) => {
     const payload = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0];
+    return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
+  });
+}
+
+/** The results of a history's local attempts, in order. */
+export function localResults<T>(history: History): T[] {
+  return (history.events ?? []).flatMap((event) => {
+    const payload = event.markerRecordedEventAttributes?.details?.['result']?.payloads?.[0];
     return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
   });
 }

@@ -16,6 +16,7 @@ import { createLogger, type Logger } from '../../logging/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { ingestCurve } from '../curve.ts';
 import { divisors } from '../divisors.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { holderName, isHolderGone, newHolderId } from '../holder.ts';
 import { storageConsistency } from '../settler-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
@@ -41,6 +42,7 @@ interface Flags {
 }
 
 async function run(flags: Flags): Promise<void> {
+  keepHeapSmall();
   const overrides: ConfigOverrides = {
     stream: { name: flags.stream, kind: flags.classic ? 'classic' : undefined },
     ingest: {

@@ -178,8 +178,8 @@ async function decided(
   { who, why }: Flags,
 ): Promise<DecideResult> {
   const { taskQueue } = session.config.temporal;
-  const { stream } = session.record;
-  const place = { client: await session.temporal(), taskQueue, stream, partition };
+  const { stream, dialect } = session.record;
+  const place = { client: await session.temporal(), taskQueue, stream, dialect, partition };
   return decidePartition(place, { decision, sequence: `${sequence}`, who: decider(who), why });
 }
 

@@ -13,6 +13,7 @@ import { createLogger } from '../../logging/index.ts';
 import { Settler } from '../../settlement/settler.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { UPDATES_IN_FLIGHT_MAX } from '../../workflows/contract.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { settlerLimits, workerStorageOptions } from '../settler-options.ts';
 import { workerConnection } from '../temporal-connection.ts';
@@ -24,6 +25,7 @@ const MEMORY_INTERVAL_MS = 500;
 const SHUTDOWN_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR2'] as const;
 
 async function run(): Promise<void> {
+  keepHeapSmall();
   const config = loadConfig(process.env);
   const log = createLogger(config.log, { part: 'worker' });
   Runtime.install({

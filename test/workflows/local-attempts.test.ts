@@ -1,0 +1,144 @@
+/**
+ * Local attempts: they run inside the workflow's task, so what is held here is what that could break: each attempt still
+ * stands in the history, a person's Update gets in while one lasts, and a worker's death or shutdown costs seconds.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { FAILURE, WORKFLOW_TASK_MS, type SettleAttemptResult } from '../../src/workflows/contract.ts';
+import {
+  all,
+  behind,
+  conflict,
+  eventNames,
+  failureType,
+  localResults,
+  preparePartition,
+  replay,
+  SETTLED,
+  settledBelow,
+  startPartition,
+  summaries,
+  temporalAddress,
+  type PartitionUnderTest,
+} from './support.ts';
+
+const LOCAL = { activity: 'local' } as const;
+
+let partition: PartitionUnderTest;
+
+afterEach(async () => {
+  const history = await partition.history();
+  await partition.stop();
+  await replay(history, partition.workflowId);
+});
+
+describe('a local attempt', () => {
+  test('settles a chunk with six events of history', async () => {
+    partition = await startPartition(undefined, LOCAL);
+    expect(await partition.send(partition.chunk(1, 3))).toMatchObject({ outcome: 'settled', settled: 3 });
+    const before = eventNames(await partition.history()).length;
+    await partition.send(partition.chunk(4, 6));
+    const history = await partition.history();
+    expect(eventNames(history).slice(before)).toEqual([
+      'WorkflowTaskScheduled',
+      'WorkflowTaskStarted',
+      'WorkflowTaskCompleted',
+      'WorkflowExecutionUpdateAccepted',
+      'MarkerRecorded',
+      'WorkflowExecutionUpdateCompleted',
+    ]);
+    expect(localResults(history)).toMatchObject([{ settled: 3 }, { settled: 3 }]);
+  });
+
+  test('that finds balances behind stands in the history with what it found, and a timer before the next', async () => {
+    partition = await startPartition((request, call) => all(request, call === 1 ? behind() : SETTLED), LOCAL);
+    expect(await partition.send(partition.chunk(1, 2))).toMatchObject({ outcome: 'settled', attempts: 2 });
+    const history = await partition.history();
+    const [first, second] = localResults<SettleAttemptResult>(history);
+    expect(first).toMatchObject({ settled: 0, remaining: ['1', '2'], waiting: [{ state: 'behind' }, {}] });
+    expect(second).toMatchObject({ settled: 2 });
+    expect(summaries(history, 'timer')).toHaveLength(1);
+  });
+
+  test('that lasts lets a question and a person in after a renewal of its task', async () => {
+    let answer = (): void => {};
+    partition = await startPartition(
+      (request, call) => {
+        if (call > 1) return all(request, SETTLED);
+        return new Promise((resolve) => {
+          answer = () => resolve(all(request, conflict('gap')));
+        });
+      },
+      { ...LOCAL, activityMsMax: 20_000, updateMsMax: 20_000 },
+    );
+    const sent = partition.send(partition.chunk(1, 1));
+    await expect.poll(() => partition.settler.requests.length, { timeout: 4_000 }).toBe(1);
+    const asked = Date.now();
+    expect(await partition.resume()).toEqual({});
+    expect((await partition.status()).unfinished).toBe(1);
+    expect(Date.now() - asked).toBeLessThan(3 * WORKFLOW_TASK_MS);
+    expect(partition.settler.requests).toHaveLength(1);
+    answer();
+    expect(await sent).toMatchObject({ outcome: 'halted' });
+  }, 60_000);
+
+  test('of rows that cannot be read fails its Update by name', async () => {
+    partition = await startPartition(undefined, LOCAL);
+    const chunk = partition.chunk(1, 1);
+    const ledgerEvents = { ...chunk.ledgerEvents, rows: ['1 gift'] };
+    const error: unknown = await partition
+      .send({ ...chunk, ledgerEvents })
+      .catch((failure: unknown) => failure);
+    expect(failureType(error)).toBe(FAILURE.badChunk);
+  });
+});
+
+describe('a worker with local attempts', () => {
+  test('killed while it settles a chunk is replaced within seconds, and the sender gets its result', async () => {
+    partition = await preparePartition(undefined, { ...LOCAL, activityMsMax: 30_000, updateMsMax: 30_000 });
+    const child = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        fileURLToPath(new URL('worker-child.ts', import.meta.url)),
+        temporalAddress(),
+        partition.taskQueue,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    try {
+      const sent = partition.send(partition.chunk(1, 3));
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await partition.startWorker();
+      expect(await sent).toMatchObject({ outcome: 'settled', settled: 3 });
+    } finally {
+      child.kill('SIGKILL');
+    }
+    expect(partition.settler.requests).toHaveLength(1);
+  }, 60_000);
+
+  test('shut down while it settles a chunk hands back what is not settled, and the next one goes on', async () => {
+    partition = await startPartition(
+      (request, call) => {
+        if (call > 1) return all(request, SETTLED);
+        return new Promise((resolve) => {
+          request.leave?.addEventListener('abort', () => resolve(settledBelow(request, 2n, behind())));
+        });
+      },
+      { ...LOCAL, activityMsMax: 30_000, updateMsMax: 30_000 },
+    );
+    const sent = partition.send(partition.chunk(1, 3));
+    await expect.poll(() => partition.settler.requests.length, { timeout: 4_000 }).toBe(1);
+    const began = Date.now();
+    await partition.stopWorker();
+    expect(Date.now() - began).toBeLessThan(10_000);
+    await partition.startWorker();
+    expect(await sent).toMatchObject({ outcome: 'settled', settled: 3 });
+    expect(localResults(await partition.history())).toMatchObject([{ settled: 1 }, { settled: 2 }]);
+  }, 60_000);
+});
