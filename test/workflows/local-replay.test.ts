@@ -93,9 +93,8 @@ describe('histories of local attempts', () => {
       partitions.push(partition);
       await partition.startWorker();
     }
-    let isOver = false;
     const restarts = (async () => {
-      for (let restart = 0; restart < RESTARTS && !isOver; restart += 1) {
+      for (let restart = 0; restart < RESTARTS; restart += 1) {
         await delay(4_000);
         const partition = partitions[restart % PARTITIONS]!;
         await partition.stopWorker();
@@ -103,7 +102,6 @@ describe('histories of local attempts', () => {
       }
     })();
     await Promise.all(partitions.map(settleAll));
-    isOver = true;
     await restarts;
     let replayed = 0;
     for (const partition of partitions)
