@@ -22,7 +22,7 @@ import { Decisions } from './decisions.ts';
 import { Doubts } from './doubts.ts';
 import { HaltState } from './halt.ts';
 import { Refused } from './partition-runtime.ts';
-import type { PartitionRuntime } from './partition-runtime.ts';
+import type { AttemptKind, PartitionRuntime } from './partition-runtime.ts';
 import { Turns } from './turns.ts';
 import { attemptSummary, detailsText, haltText, waitSummary } from './wording.ts';
 
@@ -35,6 +35,8 @@ interface Settling {
   rest: Chunk;
   /** Set by the first attempt: before its turn the clock may say one thing and on replay another. */
   startedMs: number;
+  /** An attempt has left something of it unsettled. */
+  isLeftBehind: boolean;
   attempts: number;
   settled: number;
   waiting: readonly WaitingReport[];
@@ -210,7 +212,7 @@ export class Partition {
     let waitMs = waitMsFirst;
     for (;;) {
       const before = sizeOf(settling.rest);
-      const ended = await this.#inTurn(settling, () => this.#attemptOnce(settling));
+      const ended = await this.#attemptOnce(settling);
       if (ended) return ended;
       if (sizeOf(settling.rest) < before) waitMs = waitMsFirst;
       const { attempts: attempt } = settling;
@@ -224,16 +226,32 @@ export class Partition {
   }
 
   /**
+   * Makes an attempt: a local one where this is allowed and nothing of the partition has been left behind; else one that is a
+   * task of its own. Returns the Update's result if it ends by that.
+   *
    * Local attempts are made one at a time. Those that ran side by side would end in an order of their own, and the SDK
-   * replays them in the order in which they began: a history that no worker could go on with (I9). The lowest event goes
-   * first, since others may wait for it, in this partition or another.
+   * replays them in the order of their markers: a history that no worker could go on with (I9). While one of them waits in
+   * vain, what it waits for may wait for its turn: so after it, until all that was left behind is settled, attempts are made
+   * side by side, each seen in the UI while it lasts.
    */
-  #inTurn<T>({ rest }: Settling, attempt: () => Promise<T>): Promise<T> {
-    return this.#limits.activity === 'local' ? this.#turns.take(lowestOf(rest), attempt) : attempt();
+  async #attemptOnce(settling: Settling): Promise<SettleResult | undefined> {
+    if (this.#mayBeLocal()) {
+      const local = await this.#turns.take(lowestOf(settling.rest), async () =>
+        this.#mayBeLocal() ? { ended: await this.#attemptAs('local', settling) } : undefined,
+      );
+      if (local) return local.ended;
+    }
+    return this.#attemptAs('regular', settling);
   }
 
-  /** Makes an attempt, and books what it found. Returns the Update's result if it ends by that. */
-  async #attemptOnce(settling: Settling): Promise<SettleResult | undefined> {
+  #mayBeLocal(): boolean {
+    if (this.#limits.activity !== 'local') return false;
+    for (const { isLeftBehind } of this.#settlings) if (isLeftBehind) return false;
+    return true;
+  }
+
+  /** Makes an attempt, and books what it found. */
+  async #attemptAs(kind: AttemptKind, settling: Settling): Promise<SettleResult | undefined> {
     const { updateMsMax, activityMsMax } = this.#limits;
     const stop = this.#stopped(settling);
     if (stop) return this.#ended(stop, settling);
@@ -247,18 +265,22 @@ export class Partition {
     const ending = await this.#runtime.settle(
       { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
       attemptSummary(rest, attempt),
-      budgetMs,
+      { kind, budgetMs },
     );
     const mayLinger = ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
     if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
     // A local attempt runs again when its workflow task times out, and nobody tells: one that began before may last.
-    else if (this.#limits.activity === 'local' && ending.kind === 'answered')
+    else if (kind === 'local' && ending.kind === 'answered')
       if (ending.result.remaining.length > 0)
         this.#quietAtMs = Math.max(this.#quietAtMs, startedMs + activityMsMax);
     if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
-    if (ending.kind === 'unavailable') return this.#ended('unavailable', settling, ending.problem);
-    this.#take(settling, ending.result);
-    return sizeOf(settling.rest) === 0 ? this.#ended('settled', settling) : undefined;
+    if (ending.kind === 'answered') this.#take(settling, ending.result);
+    if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
+    settling.isLeftBehind = true;
+    // A task of its own has had its retries; after a local one the next is such a task, and shows in the UI what fails.
+    if (ending.kind === 'unavailable' && kind === 'regular')
+      return this.#ended('unavailable', settling, ending.problem);
+    return undefined;
   }
 
   /** Books what an attempt found. */
@@ -287,7 +309,14 @@ export class Partition {
   }
 
   #begun(chunk: Chunk): Settling {
-    return { rest: chunk, startedMs: this.#runtime.now(), attempts: 0, settled: 0, waiting: [] };
+    return {
+      rest: chunk,
+      startedMs: this.#runtime.now(),
+      isLeftBehind: false,
+      attempts: 0,
+      settled: 0,
+      waiting: [],
+    };
   }
 
   #ended(outcome: SettleResult['outcome'], settling: Settling, problem?: string): SettleResult {

@@ -19,14 +19,26 @@ export type AttemptEnding =
   /** The activity found that the rows are none of ours. */
   | { readonly kind: 'bad-chunk'; readonly problem: string };
 
+/** `local`: within the workflow task. `regular`: a task of its own, with heartbeats. */
+export type AttemptKind = 'local' | 'regular';
+
+/** How an attempt is to be made. */
+export interface AttemptHow {
+  readonly kind: AttemptKind;
+  readonly budgetMs: number;
+}
+
 /** The world as the partition sees it. Nothing here may throw, but for `Refused` nothing is thrown back. */
 export interface PartitionRuntime {
   /** Ms since the epoch; on replay the same as it was. */
   now(): number;
   /** Returns after `ms`, or as soon as `wake` is true. */
   sleep(ms: number, summary: string, wake: () => boolean): Promise<void>;
-  /** One attempt, with its own retries, given up after `budgetMs`. */
-  settle(attempt: SettleAttempt, summary: string, budgetMs: number): Promise<AttemptEnding>;
+  /**
+   * One attempt. A regular one has its own retries, and is given up after `budgetMs`; a local one is made once. Nobody makes
+   * two local ones at once.
+   */
+  settle(attempt: SettleAttempt, summary: string, how: AttemptHow): Promise<AttemptEnding>;
   /**
    * Carries out a person's decision, with its own retries, given up after `budgetMs`: then nobody knows how far it came.
    * Left out where nobody decides.

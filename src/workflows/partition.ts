@@ -129,8 +129,8 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
     sleep: async (ms, summary, wake) => {
       await condition(wake, ms, { summary });
     },
-    settle: (attempt, summary, budgetMs) =>
-      limits.activity === 'local'
+    settle: (attempt, summary, { kind, budgetMs }) =>
+      kind === 'local'
         ? attemptLocally(attempt, summary, limits)
         : ended(() =>
             proxyActivities<SettleActivities>({
@@ -165,8 +165,7 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
 }
 
 /**
- * An attempt within the workflow task. The SDK does not retry it, knowing no bound over several tries (1.24): storage that
- * does not answer ends the Update, and the ingest sends it again.
+ * An attempt within the workflow task. The SDK does not retry it, knowing no bound over several tries (1.24).
  *
  * One that outlasts a renewal of its task ends beside whatever that brought: other Updates, timers that fired. On replay the
  * SDK delivers both at once, so that which goes first would depend on the length of promise chains (I9). Such an attempt

@@ -76,6 +76,8 @@ export interface ActivityOptions {
   readonly runId: string;
   readonly limits: PartitionLimits;
   readonly budgetMs: number;
+  /** Within the workflow task. */
+  readonly isLocal: boolean;
   ended(ending: AttemptEnding): void;
 }
 
@@ -100,7 +102,7 @@ export class Activity {
     this.workflowId = options.workflowId;
     this.runId = options.runId;
     this.limits = options.limits;
-    this.isLocal = options.limits.activity === 'local';
+    this.isLocal = options.isLocal;
     this.#deadlineMs = scheduler.nowMs + options.budgetMs;
     // A local one has no such bound: without a worker there is nobody to hear of it.
     if (!this.isLocal)

@@ -5,6 +5,7 @@
  */
 import {
   FAILURE,
+  WORKFLOW_TASK_MS,
   type Chunk,
   type PartitionInput,
   type PartitionStatus,
@@ -27,6 +28,8 @@ export type Respond = (ending: UpdateEnding) => void;
 
 /** partition.ts: between the last Update's completion and continue-as-new, ms. */
 const CLOSING_PAUSE_MS = 50;
+/** A workflow task with a local attempt is renewed after four fifths of its time, ms. */
+const RENEWAL_MS = 0.8 * WORKFLOW_TASK_MS;
 /** About what an Update, and each attempt, adds to a history. */
 const UPDATE_EVENTS = 6;
 const ATTEMPT_EVENTS = 8;
@@ -54,6 +57,11 @@ export class WorkflowRun {
   #historyEvents = 3;
   #closing = false;
   #ended = false;
+  #isLocalUnderWay = false;
+  /** Local attempts so far. */
+  #localTasks = 0;
+  /** What waits for the workflow task to end. */
+  readonly #held: (() => void)[] = [];
 
   constructor(server: TemporalServer, id: string, runId: string, input: PartitionInput) {
     this.#server = server;
@@ -77,8 +85,46 @@ export class WorkflowRun {
   update(chunk: Chunk, updateId: string, respond: Respond): void {
     if (this.#attach(updateId, respond)) return;
     this.#server.whenWorker(() => {
-      if (this.#ended) this.#server.update(this.id, chunk, updateId, respond);
-      else if (!this.#attach(updateId, respond)) this.#admit(chunk, updateId, respond);
+      this.#betweenTasks(() => {
+        if (this.#ended) this.#server.update(this.id, chunk, updateId, respond);
+        else if (!this.#attach(updateId, respond)) this.#admit(chunk, updateId, respond);
+      });
+    });
+  }
+
+  /**
+   * While a local attempt is under way its workflow task is, too: nothing reaches the workflow, and nothing that it says
+   * leaves it, until the attempt has ended or the task is renewed.
+   */
+  #betweenTasks(then: () => void): void {
+    if (this.#isLocalUnderWay) this.#held.push(then);
+    else then();
+  }
+
+  #taskEnded(): void {
+    for (const then of this.#held.splice(0)) then();
+  }
+
+  #localBegan(): void {
+    this.#isLocalUnderWay = true;
+    const { scheduler } = this.#server;
+    const task = (this.#localTasks += 1);
+    const renew = (): void => {
+      scheduler.in(scheduler.world, RENEWAL_MS, () => {
+        if (task !== this.#localTasks || !this.#isLocalUnderWay) return;
+        this.#taskEnded();
+        renew();
+      });
+    };
+    renew();
+  }
+
+  /** The task ends when no other local attempt has begun in it meanwhile. */
+  #localEnded(): void {
+    this.#isLocalUnderWay = false;
+    const { scheduler } = this.#server;
+    scheduler.in(scheduler.world, 0, () => {
+      if (!this.#isLocalUnderWay) this.#taskEnded();
     });
   }
 
@@ -115,7 +161,9 @@ export class WorkflowRun {
     }
     state.ending = ending;
     this.#unfinished -= 1;
-    for (const respond of state.waiting) respond(ending);
+    this.#betweenTasks(() => {
+      for (const respond of state.waiting) respond(ending);
+    });
     this.#check();
   }
 
@@ -159,30 +207,44 @@ export class WorkflowRun {
           this.#waiters.add(waiter);
           scheduler.in(scheduler.world, ms, () => {
             this.#server.whenWorker(() => {
-              waiter.resolve();
+              this.#betweenTasks(() => {
+                waiter.resolve();
+              });
             });
           });
         }),
-      settle: (request, _summary, budgetMs) =>
+      settle: (request, _summary, { kind, budgetMs }) =>
         new Promise<AttemptEnding>((resolve) => {
           this.#historyEvents += ATTEMPT_EVENTS;
           this.#checkBound(request);
+          const isLocal = kind === 'local';
+          if (isLocal) this.#localBegan();
           // The activity's answer is taken by a worker, too.
           const ended = (ending: AttemptEnding): void => {
             this.#server.whenWorker(() => {
-              resolve(ending);
+              if (isLocal) this.#localEnded();
+              if (isLocal) resolve(ending);
+              else
+                this.#betweenTasks(() => {
+                  resolve(ending);
+                });
             });
           };
           const { id: workflowId, runId } = this;
-          Activity.start({
-            server: this.#server,
-            request,
-            workflowId,
-            runId,
-            limits: this.#limits,
-            budgetMs,
-            ended,
-          });
+          const start = (): void => {
+            Activity.start({
+              server: this.#server,
+              request,
+              workflowId,
+              runId,
+              limits: this.#limits,
+              budgetMs,
+              isLocal,
+              ended,
+            });
+          };
+          if (isLocal) start();
+          else this.#betweenTasks(start);
         }),
     };
   }

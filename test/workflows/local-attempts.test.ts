@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FAILURE, WORKFLOW_TASK_MS, type SettleAttemptResult } from '../../src/workflows/contract.ts';
 import {
+  activityResults,
   all,
   behind,
   conflict,
@@ -56,9 +57,10 @@ describe('a local attempt', () => {
     partition = await startPartition((request, call) => all(request, call === 1 ? behind() : SETTLED), LOCAL);
     expect(await partition.send(partition.chunk(1, 2))).toMatchObject({ outcome: 'settled', attempts: 2 });
     const history = await partition.history();
-    const [first, second] = localResults<SettleAttemptResult>(history);
+    const [first] = localResults<SettleAttemptResult>(history);
     expect(first).toMatchObject({ settled: 0, remaining: ['1', '2'], waiting: [{ state: 'behind' }, {}] });
-    expect(second).toMatchObject({ settled: 2 });
+    // The next is a task of its own: it keeps nobody waiting.
+    expect(activityResults<SettleAttemptResult>(history)).toMatchObject([{ settled: 2 }]);
     expect(summaries(history, 'timer')).toHaveLength(1);
   });
 
@@ -139,6 +141,8 @@ describe('a worker with local attempts', () => {
     expect(Date.now() - began).toBeLessThan(10_000);
     await partition.startWorker();
     expect(await sent).toMatchObject({ outcome: 'settled', settled: 3 });
-    expect(localResults(await partition.history())).toMatchObject([{ settled: 1 }, { settled: 2 }]);
+    const history = await partition.history();
+    expect(localResults(history)).toMatchObject([{ settled: 1 }]);
+    expect(activityResults(history)).toMatchObject([{ settled: 2 }]);
   }, 60_000);
 });
