@@ -270,10 +270,11 @@ export interface PartitionLimits {
    */
   readonly historyBytesMax?: number;
   /**
-   * How attempts run. `local`: inside the workflow task, which costs half the history and half of Temporal's work; a
+   * How first attempts run. `local`: within the workflow task, which costs half the history and half of Temporal's work; a
    * worker's death is noticed by the workflow task's time-out ({@link WORKFLOW_TASK_MS}). `regular`, also where this is
    * absent (as in histories of before): each as a task of its own with heartbeats, so that the workflow knows of
    * attempts that nobody hears any more ({@link PartitionStatus.quietAt}), which a classic stream needs to open again.
+   * Attempts at what a local one left behind are regular ones.
    */
   readonly activity?: 'local' | 'regular';
 }

@@ -110,22 +110,18 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  /** An attempt that outlasts its task, while a wait is under way, others come in and the run becomes full. */
+  /** An attempt that outlasts its task, while others come in and the run becomes full. */
   async outlasting(start) {
     const partition = await start(
       async (request, call) => {
-        if (call === 1) return all(request, behind());
-        if (call === 2) await delay(1_500);
+        if (call === 1) await delay(1_150);
         return all(request, SETTLED);
       },
-      { waitMsFirst: 5_000, waitMsMax: 5_000, updateMsMax: 15_000, updatesPerRunMax: 5 },
+      { updatesPerRunMax: 4 },
     );
     partition.workflowTaskMs = 1_000;
-    const sent = [partition.sendUntilAnswered(partition.chunk(1, 1))];
+    const sent = [partition.sendUntilAnswered(partition.chunk(1, 3))];
     while (partition.settler.requests.length === 0) await delay(20);
-    await delay(300);
-    sent.push(partition.sendUntilAnswered(partition.chunk(2, 3)));
-    await delay(300);
     for (const at of [4, 6, 8]) sent.push(partition.sendUntilAnswered(partition.chunk(at, at + 1)));
     await Promise.all(sent);
     return partition;
