@@ -7,7 +7,7 @@ const GROWTH_PERCENT = 100;
 /**
  * Lets V8 collect garbage before the heap is more than about twice what lives. What is in flight outlives young
  * generations, so by itself a busy heap grows to several times of what it holds: on a machine with much memory V8 saves the
- * work. The price is a tenth of a worker's CPU (docs/performance.md); no bound is set that a process could die of.
+ * work. The price is about a tenth of a worker's CPU (docs/performance.md); no bound is set that a process could die of.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);

@@ -258,7 +258,7 @@ export interface PartitionLimits {
   readonly waitMsMax: number;
   /** Start-to-close of one activity attempt, ms; longer than the settler's own bound. */
   readonly activityMsMax: number;
-  /** Without a heartbeat for so long an attempt counts as dead, ms. */
+  /** Without a heartbeat for so long a regular attempt counts as dead, ms. */
   readonly heartbeatMsMax: number;
   /** Updates after which the run continues as new. Below the server's 2 000. */
   readonly updatesPerRunMax: number;
@@ -274,7 +274,7 @@ export interface PartitionLimits {
    * worker's death is noticed by the workflow task's time-out ({@link WORKFLOW_TASK_MS}). `regular`, also where this is
    * absent (as in histories of before): each as a task of its own with heartbeats, so that the workflow knows of
    * attempts that nobody hears any more ({@link PartitionStatus.quietAt}), which a classic stream needs to open again.
-   * Attempts at what a local one left behind are regular ones.
+   * While anything of the partition is left behind by one, all its attempts are regular ones.
    */
   readonly activity?: 'local' | 'regular';
 }

@@ -201,11 +201,9 @@ export class Decisions {
     const { runtime, unfinished, quietAtMs } = this.#options;
     const summary = `before the dismissal of sequence ${sequence}: attempts under way end`;
     const { limits } = this.#options.input;
-    // Counted, since beside a local attempt the clock says one thing and on replay another.
-    const waitsMax = Math.ceil((2 * (limits.updateMsMax + limits.activityMsMax)) / limits.updateMsMax);
+    const endedByMs = runtime.now() + 2 * (limits.updateMsMax + limits.activityMsMax);
     const isIdle = (): boolean => unfinished() === 0;
-    for (let waits = 0; !isIdle() && waits < waitsMax; waits += 1)
-      await runtime.sleep(limits.updateMsMax, summary, isIdle);
+    while (!isIdle() && runtime.now() < endedByMs) await runtime.sleep(limits.updateMsMax, summary, isIdle);
     const leftMs = quietAtMs() - runtime.now();
     if (leftMs > 0) await runtime.sleep(leftMs, summary, () => false);
     return isIdle();

@@ -33,10 +33,11 @@ const WAITING_NAMED_MAX = 10;
 interface Settling {
   /** What is left of the chunk. */
   rest: Chunk;
-  /** Set by the first attempt: before its turn the clock may say one thing and on replay another. */
-  startedMs: number;
+  readonly startedMs: number;
   /** An attempt has left something of it unsettled. */
   isLeftBehind: boolean;
+  /** Why the last attempt was not answered. */
+  problem: string | undefined;
   attempts: number;
   settled: number;
   waiting: readonly WaitingReport[];
@@ -121,8 +122,6 @@ export class Partition {
     const settling = this.#begun(chunk);
     this.#settlings.add(settling);
     try {
-      this.#cutDown(settling, this.#decisions.without(chunk));
-      if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
       return await this.#attempt(settling);
     } finally {
       this.#settlings.delete(settling);
@@ -217,7 +216,8 @@ export class Partition {
       if (sizeOf(settling.rest) < before) waitMs = waitMsFirst;
       const { attempts: attempt } = settling;
       const isBound = attempt >= attemptsMax || this.#elapsedMs(settling) + waitMs > updateMsMax;
-      const stopNow = this.#stopped(settling) ?? (isBound ? 'behind' : undefined);
+      const bound = settling.problem === undefined ? 'behind' : 'unavailable';
+      const stopNow = this.#stopped(settling) ?? (isBound ? bound : undefined);
       if (stopNow) return this.#ended(stopNow, settling);
       const summary = waitSummary(settling.waiting, sizeOf(settling.rest), attempt);
       await this.#runtime.sleep(waitMs, summary, () => this.#stopped(settling) !== undefined);
@@ -252,35 +252,39 @@ export class Partition {
 
   /** Makes an attempt, and books what it found. */
   async #attemptAs(kind: AttemptKind, settling: Settling): Promise<SettleResult | undefined> {
-    const { updateMsMax, activityMsMax } = this.#limits;
+    const { updateMsMax, activityMsMax, activity } = this.#limits;
+    // What was dismissed may have become known while it waited.
+    this.#cutDown(settling, this.#decisions.without(settling.rest));
+    if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
     const stop = this.#stopped(settling);
     if (stop) return this.#ended(stop, settling);
-    if (settling.attempts === 0) settling.startedMs = this.#runtime.now();
     settling.attempts += 1;
     const { rest, attempts: attempt } = settling;
     const doubts = this.#doubts.of(sequencesOf(rest));
     // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
     const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
-    const startedMs = this.#runtime.now();
     const ending = await this.#runtime.settle(
       { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
       attemptSummary(rest, attempt),
       { kind, budgetMs },
     );
-    const mayLinger = ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
-    if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
     // A local attempt runs again when its workflow task times out, and nobody tells: one that began before may last.
-    else if (kind === 'local' && ending.kind === 'answered')
-      if (ending.result.remaining.length > 0)
-        this.#quietAtMs = Math.max(this.#quietAtMs, startedMs + activityMsMax);
+    const mayLinger =
+      ending.kind === 'unavailable' ||
+      (ending.kind === 'answered' &&
+        (ending.result.retried === true || (kind === 'local' && ending.result.remaining.length > 0)));
+    // Beside a local attempt the clock stands still, for as long as that may last.
+    const lingersMs = kind === 'regular' && activity === 'local' ? 2 * activityMsMax : activityMsMax;
+    if (mayLinger) this.#quietAtMs = Math.max(this.#quietAtMs, this.#runtime.now() + lingersMs);
     if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
+    settling.problem = ending.kind === 'unavailable' ? ending.problem : undefined;
     if (ending.kind === 'answered') this.#take(settling, ending.result);
     if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
     settling.isLeftBehind = true;
     // A task of its own has had its retries; after a local one the next is such a task, and shows in the UI what fails.
-    if (ending.kind === 'unavailable' && kind === 'regular')
-      return this.#ended('unavailable', settling, ending.problem);
-    return undefined;
+    return settling.problem !== undefined && kind === 'regular'
+      ? this.#ended('unavailable', settling)
+      : undefined;
   }
 
   /** Books what an attempt found. */
@@ -313,13 +317,15 @@ export class Partition {
       rest: chunk,
       startedMs: this.#runtime.now(),
       isLeftBehind: false,
+      problem: undefined,
       attempts: 0,
       settled: 0,
       waiting: [],
     };
   }
 
-  #ended(outcome: SettleResult['outcome'], settling: Settling, problem?: string): SettleResult {
+  #ended(outcome: SettleResult['outcome'], settling: Settling): SettleResult {
+    const problem = outcome === 'unavailable' ? settling.problem : undefined;
     return {
       outcome,
       settled: settling.settled,

@@ -30,7 +30,7 @@ export interface AttemptHow {
 
 /** The world as the partition sees it. Nothing here may throw, but for `Refused` nothing is thrown back. */
 export interface PartitionRuntime {
-  /** Ms since the epoch; on replay the same as it was. */
+  /** Ms since the epoch; on replay the same as it was. While a local attempt is under way: when that began. */
   now(): number;
   /** Returns after `ms`, or as soon as `wake` is true. */
   sleep(ms: number, summary: string, wake: () => boolean): Promise<void>;

@@ -124,28 +124,39 @@ function prepared(input: PartitionInput): { logic: Partition; runtime: Partition
 }
 
 function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
+  /** Since when a local attempt is under way. */
+  let localSinceMs: number | undefined;
   return {
-    now: () => Date.now(),
+    // While a local attempt is under way the clock says when it began: on replay it shows, in what came meanwhile, when the
+    // attempt ended.
+    now: () => localSinceMs ?? Date.now(),
     sleep: async (ms, summary, wake) => {
       await condition(wake, ms, { summary });
     },
-    settle: (attempt, summary, { kind, budgetMs }) =>
-      kind === 'local'
-        ? attemptLocally(attempt, summary, limits)
-        : ended(() =>
-            proxyActivities<SettleActivities>({
-              startToCloseTimeout: limits.activityMsMax,
-              heartbeatTimeout: limits.heartbeatMsMax,
-              scheduleToCloseTimeout: budgetMs,
-              retry: {
-                initialInterval: 200,
-                backoffCoefficient: 2,
-                maximumInterval: 2_000,
-                nonRetryableErrorTypes: [FAILURE.badChunk],
-              },
-              summary,
-            })[SETTLE_ACTIVITY](attempt),
-          ),
+    settle: async (attempt, summary, { kind, budgetMs }) => {
+      if (kind === 'local') {
+        localSinceMs = Date.now();
+        try {
+          return await attemptLocally(attempt, summary, limits);
+        } finally {
+          localSinceMs = undefined;
+        }
+      }
+      return ended(() =>
+        proxyActivities<SettleActivities>({
+          startToCloseTimeout: limits.activityMsMax,
+          heartbeatTimeout: limits.heartbeatMsMax,
+          scheduleToCloseTimeout: budgetMs,
+          retry: {
+            initialInterval: 200,
+            backoffCoefficient: 2,
+            maximumInterval: 2_000,
+            nonRetryableErrorTypes: [FAILURE.badChunk],
+          },
+          summary,
+        })[SETTLE_ACTIVITY](attempt),
+      );
+    },
     decide: async (order, summary, budgetMs) => {
       const activities = proxyActivities<DecideActivities>({
         startToCloseTimeout: limits.activityMsMax,
