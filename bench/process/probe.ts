@@ -10,7 +10,8 @@ import { temporalClient } from '../../src/cli/temporal-connection.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { connect } from '../../src/ledger/connection.ts';
 import { readSegment, TOPIC_FRAME } from '../stream/segment.ts';
-import { noopUpdate, type ActivityKind } from '../workflows/index.ts';
+import type { AttemptKind } from '../../src/workflows/contract.ts';
+import { noopUpdate } from '../workflows/index.ts';
 import { serve } from './serve.ts';
 
 /** Between two lone samples, ms: what the last one left behind, such as a persisted watermark, is over by then. */
@@ -78,7 +79,7 @@ async function send({ path }: { path: string }): Promise<void> {
 async function lone(options: {
   path: string;
   workflowId: string;
-  kind: ActivityKind;
+  kind: AttemptKind;
 }): Promise<{ tradesMs: number[]; updatesMs: number[] }> {
   const handle = temporal.workflow.getHandle(options.workflowId);
   const [tradesMs, updatesMs]: [number[], number[]] = [[], []];

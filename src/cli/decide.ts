@@ -16,7 +16,7 @@ import type { StreamRecord } from '../ledger/streams.ts';
 import {
   DECIDE_UPDATE,
   FAILURE,
-  PARTITION_LIMITS,
+  defaultLimits,
   PARTITION_WORKFLOW,
   partitionSummary,
   partitionWorkflowId,
@@ -67,8 +67,7 @@ function send(
   updateId: string,
 ): Promise<DecideResult> {
   // Only where the workflow has ended: one that runs keeps the limits that its ingest gave it.
-  const activity = dialect === 'numbered' ? 'local' : 'regular';
-  const input: PartitionInput = { stream, partition, limits: { ...PARTITION_LIMITS, activity } };
+  const input: PartitionInput = { stream, partition, limits: defaultLimits(dialect) };
   return client.workflow.executeUpdateWithStart<Workflow, DecideResult, [DecideRequest]>(DECIDE_UPDATE, {
     updateId,
     args: [request],

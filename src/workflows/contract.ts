@@ -247,6 +247,9 @@ export interface SeenLease {
   readonly lease: string;
 }
 
+/** How an attempt runs. `local`: within the workflow task. `regular`: a task of its own, with heartbeats. */
+export type AttemptKind = 'local' | 'regular';
+
 /** Limits of an Update, so that every one ends (the design's bound on time and attempts). */
 export interface PartitionLimits {
   /** Attempts of one Update. */
@@ -276,7 +279,7 @@ export interface PartitionLimits {
    * attempts that nobody hears any more ({@link PartitionStatus.quietAt}), which a classic stream needs to open again.
    * While anything of the partition is left behind by one, all its attempts are regular ones.
    */
-  readonly activity?: 'local' | 'regular';
+  readonly activity?: AttemptKind;
 }
 
 /** Argument of the partition workflow. Given by whoever starts it; carried from run to run, with the newest limits. */
@@ -312,6 +315,12 @@ export const PARTITION_LIMITS: PartitionLimits = {
   historyEventsMax: 12_000,
   historyBytesMax: 3_000_000,
 };
+
+/** The default limits of a stream's partitions. */
+export function defaultLimits(dialect: 'numbered' | 'classic'): PartitionLimits {
+  // A classic stream opens again only when no attempt can be running: its attempts must be heard.
+  return { ...PARTITION_LIMITS, activity: dialect === 'numbered' ? 'local' : 'regular' };
+}
 
 /** Argument of the `resume` Update. */
 export interface ResumeRequest {

@@ -5,6 +5,7 @@
  */
 import { FAILURE } from './contract.ts';
 import type {
+  AttemptKind,
   Chunk,
   DecideRequest,
   DecideResult,
@@ -22,7 +23,7 @@ import { Decisions } from './decisions.ts';
 import { Doubts } from './doubts.ts';
 import { HaltState } from './halt.ts';
 import { Refused } from './partition-runtime.ts';
-import type { AttemptKind, PartitionRuntime } from './partition-runtime.ts';
+import type { PartitionRuntime } from './partition-runtime.ts';
 import { Turns } from './turns.ts';
 import { attemptSummary, detailsText, haltText, waitSummary } from './wording.ts';
 

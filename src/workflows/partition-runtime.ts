@@ -3,6 +3,7 @@
  * hands in Temporal's (partition.ts), a simulation its own, so that the same logic runs in both (I9).
  */
 import type {
+  AttemptKind,
   DecideEnding,
   DecideOrder,
   SettleAttempt,
@@ -18,9 +19,6 @@ export type AttemptEnding =
   | { readonly kind: 'unavailable'; readonly problem: string }
   /** The activity found that the rows are none of ours. */
   | { readonly kind: 'bad-chunk'; readonly problem: string };
-
-/** `local`: within the workflow task. `regular`: a task of its own, with heartbeats. */
-export type AttemptKind = 'local' | 'regular';
 
 /** How an attempt is to be made. */
 export interface AttemptHow {

@@ -223,11 +223,9 @@ export class WorkflowRun {
           const ended = (ending: AttemptEnding): void => {
             this.#server.whenWorker(() => {
               if (isLocal) this.#localEnded();
-              if (isLocal) resolve(ending);
-              else
-                this.#betweenTasks(() => {
-                  resolve(ending);
-                });
+              this.#betweenTasks(() => {
+                resolve(ending);
+              });
             });
           };
           const { id: workflowId, runId } = this;

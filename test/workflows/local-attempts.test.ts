@@ -2,9 +2,6 @@
  * Local attempts: they run inside the workflow's task, so what is held here is what that could break: each attempt still
  * stands in the history, a person's Update gets in while one lasts, and a worker's death or shutdown costs seconds.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FAILURE, WORKFLOW_TASK_MS, type SettleAttemptResult } from '../../src/workflows/contract.ts';
 import {
@@ -17,11 +14,11 @@ import {
   localResults,
   preparePartition,
   replay,
+  sendPastKilledWorker,
   SETTLED,
   settledBelow,
   startPartition,
   summaries,
-  temporalAddress,
   type PartitionUnderTest,
 } from './support.ts';
 
@@ -100,27 +97,8 @@ describe('a local attempt', () => {
 describe('a worker with local attempts', () => {
   test('killed while it settles a chunk is replaced within seconds, and the sender gets its result', async () => {
     partition = await preparePartition(undefined, { ...LOCAL, activityMsMax: 30_000, updateMsMax: 30_000 });
-    const child = spawn(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        fileURLToPath(new URL('worker-child.ts', import.meta.url)),
-        temporalAddress(),
-        partition.taskQueue,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    try {
-      const sent = partition.send(partition.chunk(1, 3));
-      await once(child.stdout, 'data');
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      await partition.startWorker();
-      expect(await sent).toMatchObject({ outcome: 'settled', settled: 3 });
-    } finally {
-      child.kill('SIGKILL');
-    }
+    const result = await sendPastKilledWorker(partition, partition.chunk(1, 3));
+    expect(result).toMatchObject({ outcome: 'settled', settled: 3 });
     expect(partition.settler.requests).toHaveLength(1);
   }, 60_000);
 

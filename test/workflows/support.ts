@@ -22,7 +22,9 @@ import {
 } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
+import { spawn } from 'node:child_process';
+import { once, setMaxListeners } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 import { createSettleActivities } from '../../src/activities/settle.ts';
@@ -368,6 +370,34 @@ export async function preparePartition(
 ): Promise<PartitionUnderTest> {
   const { client, native } = await connected();
   return new PartitionUnderTest(client, native, new ScriptedSettler(script), limits);
+}
+
+/** Sends a chunk to a worker of its own process, kills that in the middle of it, and lets the partition's own worker go on. */
+export async function sendPastKilledWorker(
+  partition: PartitionUnderTest,
+  chunk: Chunk,
+): Promise<SettleResult> {
+  const child = spawn(
+    process.execPath,
+    [
+      '--import',
+      'tsx',
+      fileURLToPath(new URL('worker-child.ts', import.meta.url)),
+      temporalAddress(),
+      partition.taskQueue,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  try {
+    const sent = partition.send(chunk);
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await partition.startWorker();
+    return await sent;
+  } finally {
+    child.kill('SIGKILL');
+  }
 }
 
 /** The `type` of the ApplicationFailure in an Update's failure. */
