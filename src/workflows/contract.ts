@@ -261,6 +261,12 @@ export interface PartitionLimits {
   readonly waitMsMax: number;
   /** Start-to-close of one activity attempt, ms; longer than the settler's own bound. */
   readonly activityMsMax: number;
+  /**
+   * Start-to-close of a local attempt, ms. Far longer than it waits for anything, since it does that for others of its
+   * partition, too; and as short as it can be, since a dismissal waits until none that nobody hears can still be running.
+   * Absent (as in histories of before): {@link activityMsMax}.
+   */
+  readonly localMsMax?: number;
   /** Without a heartbeat for so long a regular attempt counts as dead, ms. */
   readonly heartbeatMsMax: number;
   /** Updates after which the run continues as new. Below the server's 2 000. */
@@ -316,10 +322,15 @@ export const PARTITION_LIMITS: PartitionLimits = {
   historyBytesMax: 3_000_000,
 };
 
+/** Default of a local attempt's start-to-close, ms: several times what it may wait in vain. */
+const LOCAL_MS_MAX = 10_000;
+
 /** The default limits of a stream's partitions. */
 export function defaultLimits(dialect: 'numbered' | 'classic'): PartitionLimits {
   // A classic stream opens again only when no attempt can be running: its attempts must be heard.
-  return { ...PARTITION_LIMITS, activity: dialect === 'numbered' ? 'local' : 'regular' };
+  return dialect === 'numbered'
+    ? { ...PARTITION_LIMITS, activity: 'local', localMsMax: LOCAL_MS_MAX }
+    : { ...PARTITION_LIMITS, activity: 'regular' };
 }
 
 /** Argument of the `resume` Update. */

@@ -253,7 +253,7 @@ export class Partition {
 
   /** Makes an attempt, and books what it found. */
   async #attemptAs(kind: AttemptKind, settling: Settling): Promise<SettleResult | undefined> {
-    const { updateMsMax, activityMsMax, activity } = this.#limits;
+    const { updateMsMax, activityMsMax, localMsMax = activityMsMax, activity } = this.#limits;
     // What was dismissed may have become known while it waited.
     this.#cutDown(settling, this.#decisions.without(settling.rest));
     if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
@@ -275,7 +275,8 @@ export class Partition {
       (ending.kind === 'answered' &&
         (ending.result.retried === true || (kind === 'local' && ending.result.remaining.length > 0)));
     // Beside a local attempt the clock stands still, for as long as that may last.
-    const lingersMs = kind === 'regular' && activity === 'local' ? 2 * activityMsMax : activityMsMax;
+    const behindMs = activity === 'local' ? localMsMax : 0;
+    const lingersMs = kind === 'local' ? localMsMax : activityMsMax + behindMs;
     if (mayLinger) this.#quietAtMs = Math.max(this.#quietAtMs, this.#runtime.now() + lingersMs);
     if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
     settling.problem = ending.kind === 'unavailable' ? ending.problem : undefined;

@@ -190,7 +190,7 @@ async function attemptLocally(
   const { historyLength } = workflowInfo();
   const ending = await ended(() =>
     proxyLocalActivities<SettleActivities>({
-      startToCloseTimeout: limits.activityMsMax,
+      startToCloseTimeout: limits.localMsMax ?? limits.activityMsMax,
       retry: { maximumAttempts: 1 },
       summary,
     })[SETTLE_ACTIVITY](attempt),

@@ -166,7 +166,8 @@ export class Activity {
     attempt.worker = worker;
     worker.run(attempt, lateMs);
     this.#watch(attempt);
-    scheduler.in(scheduler.world, this.limits.activityMsMax, () => {
+    const { activityMsMax, localMsMax = activityMsMax } = this.limits;
+    scheduler.in(scheduler.world, this.isLocal ? localMsMax : activityMsMax, () => {
       this.#timeOut(attempt, 'start-to-close');
     });
   }

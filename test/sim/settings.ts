@@ -38,6 +38,7 @@ export function drawSettings(draw: Random) {
       attemptsMax: draw.pick([3, 12]),
       heartbeatMsMax: draw.pick([1_000, 4_000]),
       activity: draw.pick(['local', 'local', 'regular'] as const),
+      localMsMax: draw.pick([4_000, 10_000]),
     },
     settlerLimits: {
       groupEventsMax: draw.pick([2, 10, 100]),

@@ -83,6 +83,24 @@ describe('a local attempt', () => {
     expect(await sent).toMatchObject({ outcome: 'halted' });
   }, 60_000);
 
+  test('may last as long as its own bound, and a dismissal waits no longer for one that nobody hears', async () => {
+    partition = await startPartition(
+      (request, call) => {
+        if (call > 1) return all(request, SETTLED);
+        return new Promise((_resolve, reject) => {
+          request.signal?.addEventListener('abort', () => reject(new Error('cut off')));
+        });
+      },
+      { ...LOCAL, localMsMax: 1_000, activityMsMax: 20_000, updateMsMax: 20_000 },
+    );
+    const began = Date.now();
+    expect(await partition.send(partition.chunk(1, 2))).toMatchObject({ outcome: 'settled', attempts: 2 });
+    expect(Date.now() - began).toBeLessThan(15_000);
+    const { quietAt = '' } = await partition.status();
+    expect(Date.parse(quietAt)).toBeGreaterThan(began + 1_000);
+    expect(Date.parse(quietAt)).toBeLessThan(Date.now() + 1_000);
+  }, 30_000);
+
   test('of rows that cannot be read fails its Update by name', async () => {
     partition = await startPartition(undefined, LOCAL);
     const chunk = partition.chunk(1, 1);
