@@ -11,6 +11,7 @@ import {
   type Workflow,
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sequenceOfRow } from '../domain/chunk.ts';
 import {
   chunkUpdateId,
@@ -58,6 +59,12 @@ const DECIDING_MS = 500;
 const HALT_POLL_MS = 2_000;
 const DOUBT_POLL_MS = 5_000;
 
+/** An Update that has no result after so long is asked after at its workflow, ms. */
+const ASK_MS = 10_000;
+/** A workflow that does not know of it is asked once more: its result may be on its way, ms. */
+const ASK_AGAIN_MS = 2_000;
+const STATUS_MS_MAX = 5_000;
+
 /** Sends to the workflows of one stream. */
 export class UpdateSender {
   readonly #options: UpdateSenderOptions;
@@ -81,24 +88,12 @@ export class UpdateSender {
 
   /** Sends a chunk until it has a result. */
   async send(chunk: Chunk): Promise<SentChunk> {
-    const updateId = `${chunkUpdateId(chunk)}:${this.#opened}`;
-    const { limits } = this.#options;
-    const args: [Chunk] = [this.#told.has(chunk.partition) ? chunk : { ...chunk, limits }];
+    const id = `${chunkUpdateId(chunk)}:${this.#opened}`;
+    let forgotten = 0;
     for (let delayMs = RETRY_MS_FIRST; !this.#closed; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       if (!(this.#options.mayBeSent?.() ?? true)) break;
       try {
-        const result = await this.#options.client.workflow.executeUpdateWithStart<
-          Workflow,
-          SettleResult,
-          [Chunk]
-        >(SETTLE_UPDATE, {
-          updateId,
-          args,
-          startWorkflowOperation: new WithStartWorkflowOperation(
-            PARTITION_WORKFLOW,
-            this.#startOptions(chunk),
-          ),
-        });
+        const result = await this.#execute(chunk, forgotten === 0 ? id : `${id}:again${forgotten}`);
         this.#told.add(chunk.partition);
         return { kind: 'result', result };
       } catch (error) {
@@ -120,10 +115,69 @@ export class UpdateSender {
           }
         }
         this.#options.onRetry(chunk, problemOf(failure ?? error));
-        await this.#options.pause(delayMs);
+        if (error instanceof ForgottenUpdate) forgotten += 1;
+        else await this.#options.pause(delayMs);
       }
     }
     return { kind: 'given-up' };
+  }
+
+  /**
+   * One Update, until it has a result.
+   *
+   * @throws ForgottenUpdate where Temporal keeps its sender waiting for what its workflow does not know of
+   */
+  async #execute(chunk: Chunk, updateId: string): Promise<SettleResult> {
+    const { client, limits } = this.#options;
+    const over = new AbortController();
+    try {
+      return await Promise.race([
+        client.withAbortSignal(over.signal, () =>
+          client.workflow.executeUpdateWithStart<Workflow, SettleResult, [Chunk]>(SETTLE_UPDATE, {
+            updateId,
+            args: [this.#told.has(chunk.partition) ? chunk : { ...chunk, limits }],
+            startWorkflowOperation: new WithStartWorkflowOperation(
+              PARTITION_WORKFLOW,
+              this.#startOptions(chunk),
+            ),
+          }),
+        ),
+        this.#untilForgotten(chunk, over.signal),
+      ]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /**
+   * Rejects when the workflow, asked twice, did not know of the Update. Under chaos a server that came back told of an
+   * Update as accepted, and let its sender wait for a result for good, though its workflow had nothing to do.
+   */
+  async #untilForgotten(chunk: Chunk, signal: AbortSignal): Promise<never> {
+    const id = chunkUpdateId(chunk);
+    for (let missed = 0; missed < 2;) {
+      await sleep(missed === 0 ? ASK_MS : ASK_AGAIN_MS, undefined, { signal, ref: false });
+      const underWay = await this.#underWay(chunk);
+      missed = !underWay || underWay.includes(id) ? 0 : missed + 1;
+    }
+    throw new ForgottenUpdate(
+      `Temporal took the Update ${id}, but its workflow does not know of it: it is sent under another id`,
+    );
+  }
+
+  /** What a partition says that it is at; undefined where it does not say. */
+  async #underWay({ stream, partition }: Chunk): Promise<readonly string[] | undefined> {
+    const { client } = this.#options;
+    try {
+      const status = await client.withDeadline(Date.now() + STATUS_MS_MAX, () =>
+        partitionStatus(client, stream, partition),
+      );
+      // One that was never started knows of nothing.
+      return status ? status.underWay : [];
+    } catch {
+      // A worker or server that is away has forgotten nothing.
+      return undefined;
+    }
   }
 
   /** The state of a partition's workflow; undefined where it was never started. */
@@ -161,6 +215,11 @@ export class UpdateSender {
       ...partitionSummary(stream, partition),
     };
   }
+}
+
+/** An Update that nobody will ever answer. */
+class ForgottenUpdate extends Error {
+  override readonly name = 'ForgottenUpdate';
 }
 
 /** Asks a partition's workflow for its state; undefined where it was never started. */

@@ -54,9 +54,10 @@ export const UPDATES_IN_FLIGHT_MAX = 4;
 
 /**
  * Time-out of a workflow task, ms. A local attempt that lasts longer keeps its task alive by renewing it; a worker that
- * died is replaced after so long.
+ * died is replaced after so long. Not shorter: after an outage a worker replays all its partitions at once, on one thread,
+ * and what is not done in time is begun anew from the start, again and again where the machine is busy.
  */
-export const WORKFLOW_TASK_MS = 4_000;
+export const WORKFLOW_TASK_MS = 10_000;
 
 /** The workflow id of a partition. */
 export function partitionWorkflowId(stream: string, partition: number): string {
@@ -274,8 +275,8 @@ export interface PartitionLimits {
   /** Events of history after which the run continues as new. */
   readonly historyEventsMax: number;
   /**
-   * Bytes of history after which the run continues as new. Below the 4 MB at which the server suggests it, since a
-   * gRPC client in Node by default takes no answer above 4 MiB, and histories are there to be read.
+   * Bytes of history after which the run continues as new. A worker that takes a partition over replays them, and all its
+   * partitions at once after an outage; nothing settles meanwhile. Also, histories are there to be read.
    */
   readonly historyBytesMax?: number;
   /**
@@ -319,7 +320,7 @@ export const PARTITION_LIMITS: PartitionLimits = {
   heartbeatMsMax: 4_000,
   updatesPerRunMax: 1_500,
   historyEventsMax: 12_000,
-  historyBytesMax: 3_000_000,
+  historyBytesMax: 1_000_000,
 };
 
 /** Default of a local attempt's start-to-close, ms: several times what it may wait in vain. */
@@ -382,6 +383,8 @@ export interface PartitionStatus {
   readonly settledTotal: string;
   /** Updates that have begun and not ended. */
   readonly unfinished: number;
+  /** The chunks of those that settle, as {@link chunkUpdateId} names them. Absent where an older worker answers. */
+  readonly underWay?: readonly string[];
   readonly waiting: readonly WaitingReport[];
   readonly halt?: Halt;
   /** Sequences whose dismissal was begun and not finished: the partition waits until it is repeated. */

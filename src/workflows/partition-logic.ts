@@ -3,7 +3,7 @@
  * at a conflict (I6) and hands its state to the next run. It decides nothing about balances and has no clock and no I/O
  * of its own (I9). Every Update ends within a bounded time and number of attempts, with what is settled and what remains.
  */
-import { FAILURE } from './contract.ts';
+import { chunkUpdateId, FAILURE } from './contract.ts';
 import type {
   AttemptKind,
   Chunk,
@@ -32,6 +32,8 @@ const WAITING_NAMED_MAX = 10;
 
 /** An Update under way. */
 interface Settling {
+  /** See {@link PartitionStatus.underWay}. */
+  readonly id: string;
   /** What is left of the chunk. */
   rest: Chunk;
   readonly startedMs: number;
@@ -62,6 +64,12 @@ export class Partition {
   readonly #halt: HaltState;
   readonly #decisions: Decisions;
   readonly #turns = new Turns();
+  /** Something was left behind, and nothing has been settled in full since, or not yet all that was left behind. */
+  #isBehind = false;
+  /** Attempts under way that are tasks of their own. */
+  #regularUnderWay = 0;
+  /** Wakes the one whose turn it is, and who waits for them to end. */
+  #regularEnded: (() => void) | undefined;
   #lease: bigint;
   #settledTotal: bigint;
   #quietAtMs: number;
@@ -172,6 +180,7 @@ export class Partition {
       lease: `${this.#lease}`,
       settledTotal: `${this.#settledTotal}`,
       unfinished: this.#settlings.size,
+      underWay: [...this.#settlings].map(({ id }) => id),
       waiting: waiting.slice(0, WAITING_NAMED_MAX),
       ...(this.#halt.current && { halt: this.#halt.current }),
       ...(this.#decisions.dismissing.length > 0 && { dismissing: this.#decisions.dismissing }),
@@ -233,22 +242,41 @@ export class Partition {
    * Local attempts are made one at a time. Those that ran side by side would end in an order of their own, and the SDK
    * replays them in the order of their markers: a history that no worker could go on with (I9). While one of them waits in
    * vain, what it waits for may wait for its turn: so after it, until all that was left behind is settled, attempts are made
-   * side by side, each seen in the UI while it lasts.
+   * side by side, each seen in the UI while it lasts. The two kinds are never under way at once.
    */
   async #attemptOnce(settling: Settling): Promise<SettleResult | undefined> {
-    if (this.#mayBeLocal()) {
-      const local = await this.#turns.take(lowestOf(settling.rest), async () =>
-        this.#mayBeLocal() ? { ended: await this.#attemptAs('local', settling) } : undefined,
-      );
+    while (this.#mayBeLocal()) {
+      const local = await this.#turns.take(lowestOf(settling.rest), () => this.#attemptLocally(settling));
       if (local) return local.ended;
     }
-    return this.#attemptAs('regular', settling);
+    this.#regularUnderWay += 1;
+    try {
+      return await this.#attemptAs('regular', settling);
+    } finally {
+      this.#regularUnderWay -= 1;
+      this.#regularEnded?.();
+    }
+  }
+
+  /**
+   * A local attempt, when no other is under way; undefined where it has to be one that is a task of its own. The end of
+   * such a one may come with the task in which a local one begins: then the SDK's core (1.24) waits for the local one and
+   * never tells the workflow of the other, and no worker can replay the history.
+   */
+  async #attemptLocally(
+    settling: Settling,
+  ): Promise<{ readonly ended: SettleResult | undefined } | undefined> {
+    while (this.#mayBeLocal()) {
+      if (this.#regularUnderWay === 0) return { ended: await this.#attemptAs('local', settling) };
+      await new Promise<void>((resolve) => {
+        this.#regularEnded = resolve;
+      });
+    }
+    return undefined;
   }
 
   #mayBeLocal(): boolean {
-    if (this.#limits.activity !== 'local') return false;
-    for (const { isLeftBehind } of this.#settlings) if (isLeftBehind) return false;
-    return true;
+    return this.#limits.activity === 'local' && !this.#isBehind;
   }
 
   /** Makes an attempt, and books what it found. */
@@ -256,7 +284,7 @@ export class Partition {
     const { updateMsMax, activityMsMax, localMsMax = activityMsMax, activity } = this.#limits;
     // What was dismissed may have become known while it waited.
     this.#cutDown(settling, this.#decisions.without(settling.rest));
-    if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
+    if (sizeOf(settling.rest) === 0) return this.#settledInFull(settling);
     const stop = this.#stopped(settling);
     if (stop) return this.#ended(stop, settling);
     settling.attempts += 1;
@@ -281,12 +309,20 @@ export class Partition {
     if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
     settling.problem = ending.kind === 'unavailable' ? ending.problem : undefined;
     if (ending.kind === 'answered') this.#take(settling, ending.result);
-    if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
+    if (sizeOf(settling.rest) === 0) return this.#settledInFull(settling);
     settling.isLeftBehind = true;
+    this.#isBehind = true;
+    this.#regularEnded?.();
     // A task of its own has had its retries; after a local one the next is such a task, and shows in the UI what fails.
     return settling.problem !== undefined && kind === 'regular'
       ? this.#ended('unavailable', settling)
       : undefined;
+  }
+
+  #settledInFull(settling: Settling): SettleResult {
+    settling.isLeftBehind = false;
+    this.#isBehind = [...this.#settlings].some(({ isLeftBehind }) => isLeftBehind);
+    return this.#ended('settled', settling);
   }
 
   /** Books what an attempt found. */
@@ -316,6 +352,7 @@ export class Partition {
 
   #begun(chunk: Chunk): Settling {
     return {
+      id: chunkUpdateId(chunk),
       rest: chunk,
       startedMs: this.#runtime.now(),
       isLeftBehind: false,

@@ -29,6 +29,8 @@ export const OPERATION_FAULTS = [
   'lease-doubtful',
   'update-lost',
   'update-answer-lost',
+  /** The server keeps the sender waiting for an Update of which its workflow never hears. */
+  'update-forgotten',
   'activity-result-lost',
   /** The server hears nothing more of an attempt, which goes on: a zombie. */
   'heartbeats-lost',

@@ -61,7 +61,10 @@ export class IngestHost {
     try {
       return await this.#feed(options, temporal, cassandra, lease, log);
     } finally {
-      await lease.release();
+      // As serving.ts does: it runs out by itself, and how the stream ended is worth more.
+      await lease.release().catch((error: unknown) => {
+        log.warn({ problem: String(error) }, 'the lease could not be given back; it will run out');
+      });
     }
   }
 

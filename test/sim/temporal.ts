@@ -143,6 +143,7 @@ export function temporalClient({ server, process, onSend, trace }: TemporalClien
           fail(random.between(100, 5_000));
           return;
         }
+        if (losable && faults.strikes('update-forgotten')) return;
         send((then) => {
           if (losable && faults.strikes('update-answer-lost')) {
             fail(random.between(10, 5_000));
@@ -201,7 +202,11 @@ export function temporalClient({ server, process, onSend, trace }: TemporalClien
         }, false),
     }),
   };
-  const client = { workflow, withDeadline: (_deadline: unknown, then: () => Promise<unknown>) => then() };
+  const client = {
+    workflow,
+    withDeadline: (_deadline: unknown, then: () => Promise<unknown>) => then(),
+    withAbortSignal: (_signal: AbortSignal, then: () => Promise<unknown>) => then(),
+  };
   return client as unknown as Client;
 }
 

@@ -58,6 +58,8 @@ export class WorkflowRun {
   #closing = false;
   #ended = false;
   #isLocalUnderWay = false;
+  /** Attempts under way that are tasks of their own. */
+  #regularUnderWay = 0;
   /** Local attempts so far. */
   #localTasks = 0;
   /** What waits for the workflow task to end. */
@@ -191,6 +193,14 @@ export class WorkflowRun {
     this.#server.onFault(new Error(text));
   }
 
+  /** Beside a local attempt the SDK's core loses the end of one that is a task of its own. */
+  #checkKinds(isLocal: boolean): void {
+    if (isLocal ? this.#regularUnderWay > 0 : this.#isLocalUnderWay)
+      this.#server.onFault(
+        new Error('a local attempt and one that is a task of its own are under way at once'),
+      );
+  }
+
   #runtime(): PartitionRuntime {
     const { scheduler } = this.#server;
     return {
@@ -218,12 +228,15 @@ export class WorkflowRun {
           this.#historyEvents += ATTEMPT_EVENTS;
           this.#checkBound(request);
           const isLocal = kind === 'local';
+          this.#checkKinds(isLocal);
           if (isLocal) this.#localBegan();
+          else this.#regularUnderWay += 1;
           // The activity's answer is taken by a worker, too.
           const ended = (ending: AttemptEnding): void => {
             this.#server.whenWorker(() => {
               if (isLocal) this.#localEnded();
               this.#betweenTasks(() => {
+                if (!isLocal) this.#regularUnderWay -= 1;
                 resolve(ending);
               });
             });

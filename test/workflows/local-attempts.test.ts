@@ -3,7 +3,8 @@
  * stands in the history, a person's Update gets in while one lasts, and a worker's death or shutdown costs seconds.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { FAILURE, WORKFLOW_TASK_MS, type SettleAttemptResult } from '../../src/workflows/contract.ts';
+import { FAILURE, type SettleAttemptResult } from '../../src/workflows/contract.ts';
+import type { SettleRequest } from '../../src/settlement/settle-request.ts';
 import {
   activityResults,
   all,
@@ -21,6 +22,15 @@ import {
   summaries,
   type PartitionUnderTest,
 } from './support.ts';
+
+/** Something that one side waits for and the other gives. */
+function signal(): { readonly given: Promise<void>; readonly give: () => void } {
+  let give = (): void => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give };
+}
 
 const LOCAL = { activity: 'local' } as const;
 
@@ -72,12 +82,13 @@ describe('a local attempt', () => {
       },
       { ...LOCAL, activityMsMax: 20_000, updateMsMax: 20_000 },
     );
+    partition.workflowTaskMs = 4_000;
     const sent = partition.send(partition.chunk(1, 1));
     await expect.poll(() => partition.settler.requests.length, { timeout: 4_000 }).toBe(1);
     const asked = Date.now();
     expect(await partition.resume()).toEqual({});
     expect((await partition.status()).unfinished).toBe(1);
-    expect(Date.now() - asked).toBeLessThan(3 * WORKFLOW_TASK_MS);
+    expect(Date.now() - asked).toBeLessThan(3 * partition.workflowTaskMs);
     expect(partition.settler.requests).toHaveLength(1);
     answer();
     expect(await sent).toMatchObject({ outcome: 'halted' });
@@ -100,6 +111,39 @@ describe('a local attempt', () => {
     expect(Date.parse(quietAt)).toBeGreaterThan(began + 1_000);
     expect(Date.parse(quietAt)).toBeLessThan(Date.now() + 1_000);
   }, 30_000);
+
+  test('waits for attempts that are tasks of their own to end: the SDK would lose their ends beside it', async () => {
+    const secondBegan = signal();
+    const secondMayEnd = signal();
+    const isOf = (request: SettleRequest, sequence: bigint): boolean =>
+      request.events[0]?.event.sequence === sequence;
+    partition = await startPartition(
+      async (request, call) => {
+        // 1 is left behind, so 2 and what is left of 1 are tasks of their own; 1 is settled while 2 is under way.
+        if (call === 1) return all(request, behind());
+        if (isOf(request, 1n)) await secondBegan.given;
+        if (isOf(request, 2n)) {
+          secondBegan.give();
+          await secondMayEnd.given;
+        }
+        return all(request, SETTLED);
+      },
+      { ...LOCAL, activityMsMax: 20_000, heartbeatMsMax: 20_000, updateMsMax: 20_000, waitMsFirst: 500 },
+    );
+    const first = partition.send(partition.chunk(1, 1));
+    await expect.poll(() => partition.settler.requests.length, { timeout: 5_000 }).toBe(1);
+    const second = partition.send(partition.chunk(2, 2));
+    expect(await first).toMatchObject({ outcome: 'settled', attempts: 2 });
+    const third = partition.send(partition.chunk(3, 3));
+    await expect.poll(async () => (await partition.status()).unfinished, { timeout: 5_000 }).toBe(2);
+    expect(partition.settler.requests.filter((request) => isOf(request, 3n))).toEqual([]);
+    secondMayEnd.give();
+    expect(await second).toMatchObject({ outcome: 'settled', attempts: 1 });
+    expect(await third).toMatchObject({ outcome: 'settled', attempts: 1 });
+    const history = await partition.history();
+    expect(localResults(history)).toMatchObject([{ settled: 0 }, { settled: 1 }]);
+    expect(activityResults(history)).toHaveLength(2);
+  }, 60_000);
 
   test('of rows that cannot be read fails its Update by name', async () => {
     partition = await startPartition(undefined, LOCAL);

@@ -172,6 +172,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'const isBound = attempt < 0 && attemptsMax < updateMsMax;',
   },
   {
+    name: 'forgotten-update-waited-for',
+    invariant: 'I6',
+    file: 'src/ingest/update-sender.ts',
+    find: 'for (let missed = 0; missed < 2;) {',
+    replace: 'for (let missed = 0; missed < Infinity;) {',
+  },
+  {
+    name: 'local-beside-regular',
+    invariant: 'I9',
+    file: 'src/workflows/partition-logic.ts',
+    find: 'if (this.#regularUnderWay === 0) return',
+    replace: 'if (this.#regularUnderWay >= 0) return',
+  },
+  {
     name: 'acknowledged-before-it-is-persisted',
     invariant: 'I7',
     file: 'src/ingest/watermark.ts',
