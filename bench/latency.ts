@@ -13,7 +13,7 @@ import type { Places } from './place.ts';
 import type { Children } from './process/children.ts';
 import { warmUp, type Stand } from './rounds.ts';
 import { quantile, significant } from './statistics.ts';
-import type { AttemptKind } from '../src/workflows/contract.ts';
+import type { ActivityKind } from './workflows/index.ts';
 
 /** Milliseconds. */
 export interface LatencyFigure {
@@ -33,7 +33,7 @@ export interface LatencyReport {
     readonly load20: LatencyFigure;
     readonly load80: LatencyFigure;
   };
-  readonly activityKind: AttemptKind;
+  readonly activityKind: ActivityKind;
   /** The rate of which shares were taken. */
   readonly topRate: number;
 }
@@ -118,7 +118,7 @@ function figure(samplesMs: readonly number[]): LatencyFigure {
 }
 
 /** How the product runs its activity, as its newest histories show. */
-async function activityKindOf(config: Config): Promise<AttemptKind> {
+async function activityKindOf(config: Config): Promise<ActivityKind> {
   const client = await temporalClient(config);
   try {
     for (let partition = 0; partition < config.stream.partitions; partition += 1) {

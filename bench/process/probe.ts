@@ -10,8 +10,7 @@ import { temporalClient } from '../../src/cli/temporal-connection.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { connect } from '../../src/ledger/connection.ts';
 import { readSegment, TOPIC_FRAME } from '../stream/segment.ts';
-import type { AttemptKind } from '../../src/workflows/contract.ts';
-import { noopUpdate } from '../workflows/index.ts';
+import { noopUpdate, type ActivityKind } from '../workflows/index.ts';
 import { serve } from './serve.ts';
 
 /** Between two lone samples, ms: what the last one left behind, such as a persisted watermark, is over by then. */
@@ -79,7 +78,7 @@ async function send({ path }: { path: string }): Promise<void> {
 async function lone(options: {
   path: string;
   workflowId: string;
-  kind: AttemptKind;
+  kind: ActivityKind;
 }): Promise<{ tradesMs: number[]; updatesMs: number[] }> {
   const handle = temporal.workflow.getHandle(options.workflowId);
   const [tradesMs, updatesMs]: [number[], number[]] = [[], []];

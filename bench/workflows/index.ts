@@ -11,12 +11,10 @@ import {
   setHandler,
   sleep,
 } from '@temporalio/workflow';
-import {
-  PARTITION_LIMITS,
-  type AttemptKind,
-  type Chunk,
-  type SettleActivities,
-} from '../../src/workflows/contract.ts';
+import { PARTITION_LIMITS, type Chunk, type SettleActivities } from '../../src/workflows/contract.ts';
+
+/** How an activity is run. */
+export type ActivityKind = 'regular' | 'local';
 
 /** The activity that does nothing. */
 export interface NoopActivities {
@@ -38,7 +36,7 @@ export async function settleTrade(chunk: Chunk): Promise<void> {
 }
 
 /** An Update with an activity that does nothing. */
-export const noopUpdate = defineUpdate<void, [AttemptKind]>('noop');
+export const noopUpdate = defineUpdate<void, [ActivityKind]>('noop');
 /** Ends {@link idle}. */
 export const endUpdate = defineUpdate<void>('end');
 

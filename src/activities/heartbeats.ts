@@ -6,12 +6,9 @@ const HEARTBEATS_PER_TIMEOUT = 3;
 /** Interval of heartbeats where the caller set no time-out, ms. */
 const HEARTBEAT_MS = 1_000;
 
-/**
- * Heartbeats until the returned function is called. A local attempt needs none: its workflow task is kept alive instead.
- */
+/** Heartbeats until the returned function is called. */
 export function startHeartbeats(): () => void {
   const context = Context.current();
-  if (context.info.isLocal) return () => {};
   const timeoutMs = context.info.heartbeatTimeoutMs;
   const everyMs =
     timeoutMs === undefined || timeoutMs === 0 ? HEARTBEAT_MS : timeoutMs / HEARTBEATS_PER_TIMEOUT;

@@ -25,11 +25,6 @@ import { settlePastDismissed, type Passed } from './past-dismissed.ts';
 
 /** Waiting events that an attempt's result names at most; a chunk may hold thousands. */
 const WAITING_NAMED_MAX = 10;
-/**
- * A local attempt waits no longer than this while nothing of it settles, ms: others of its partition wait for its turn, and
- * what it waits for may be among them.
- */
-const LOCAL_ATTEMPT_MS = 1_500;
 /** Faulty rows that a failure names at most. */
 const FAULTS_NAMED_MAX = 20;
 
@@ -38,7 +33,7 @@ export interface SettleDependencies {
   readonly settler: SettlerPort;
   /** The settler's own bound of an attempt, ms. Shorter than the workflow's start-to-close. */
   readonly attemptMs: number;
-  /** Aborted when the worker shuts down: attempts hand back what they are not writing, since nobody cancels local ones. */
+  /** Aborted when the worker shuts down: attempts hand back what they are not writing. */
   readonly leave?: AbortSignal;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
   readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;
@@ -67,8 +62,7 @@ export function createSettleActivities(dependencies: SettleDependencies): Settle
           at: new Date().toISOString(),
         });
         const { stream } = chunk;
-        const boundMs = info.isLocal ? Math.min(attemptMs, LOCAL_ATTEMPT_MS) : attemptMs;
-        const request = { stream, settledBy, events, attemptMs: boundMs, signal: cancellationSignal, leave };
+        const request = { stream, settledBy, events, attemptMs, signal: cancellationSignal, leave };
         const passed: Passed = dismissals
           ? await settlePastDismissed(settler, dismissals, attempt, request)
           : { outcomes: await settler.settle(request) };

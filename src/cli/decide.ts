@@ -12,11 +12,10 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamRecord } from '../ledger/streams.ts';
 import {
   DECIDE_UPDATE,
   FAILURE,
-  defaultLimits,
+  PARTITION_LIMITS,
   PARTITION_WORKFLOW,
   partitionSummary,
   partitionWorkflowId,
@@ -31,7 +30,6 @@ export interface DecisionPlace {
   readonly client: Client;
   readonly taskQueue: string;
   readonly stream: string;
-  readonly dialect: StreamRecord['dialect'];
   readonly partition: number;
 }
 
@@ -62,12 +60,12 @@ export async function decidePartition(place: DecisionPlace, request: DecideReque
 }
 
 function send(
-  { client, taskQueue, stream, dialect, partition }: DecisionPlace,
+  { client, taskQueue, stream, partition }: DecisionPlace,
   request: DecideRequest,
   updateId: string,
 ): Promise<DecideResult> {
   // Only where the workflow has ended: one that runs keeps the limits that its ingest gave it.
-  const input: PartitionInput = { stream, partition, limits: defaultLimits(dialect) };
+  const input: PartitionInput = { stream, partition, limits: PARTITION_LIMITS };
   return client.workflow.executeUpdateWithStart<Workflow, DecideResult, [DecideRequest]>(DECIDE_UPDATE, {
     updateId,
     args: [request],

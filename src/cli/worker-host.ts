@@ -69,7 +69,6 @@ export async function partitionWorkerOptions(options: PartitionWorkerOptions): P
     maxConcurrentWorkflowTaskExecutions: workflowTasks,
     maxConcurrentWorkflowTaskPolls: Math.min(workflowTasks, Math.max(4, partitions)),
     maxConcurrentActivityTaskExecutions: slots,
-    maxConcurrentLocalActivityExecutions: slots,
     maxConcurrentActivityTaskPolls: Math.min(slots, Math.max(4, partitions)),
     stickyQueueScheduleToStartTimeout: STICKY_SCHEDULE_TO_START_MS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,

@@ -144,8 +144,7 @@ export const settlement = z.object({
   attemptMs: count(
     'SETTLED_SETTLEMENT_ATTEMPT_MS',
     'How long one attempt of the activity may wait for predecessors while nothing of its chunk settles, before it ' +
-      'returns the remainder as behind; a local attempt (numbered streams) 1.5 s at most. Four times this must ' +
-      'stay below the 30 s that an attempt may take in all.',
+      'returns the remainder as behind. Four times this must stay below the 30 s that an attempt may take in all.',
     100,
     7_000,
     5_000,

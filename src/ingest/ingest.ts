@@ -16,7 +16,7 @@ import { CassandraStorage } from '../ledger/storage.ts';
 import { readLine, writeLines } from '../ledger/stream-log.ts';
 import { readWatermark, writeStopped, writeWatermark } from '../ledger/streams.ts';
 import { decodeMessage } from '../wire/decode.ts';
-import { defaultLimits } from '../workflows/contract.ts';
+import { PARTITION_LIMITS } from '../workflows/contract.ts';
 import { ClassicAdapter, type ClassicAdmission } from './classic.ts';
 import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
@@ -116,7 +116,7 @@ export class Ingest {
       ...options,
       client: options.temporal,
       lease,
-      limits: options.limits ?? defaultLimits(options.dialect),
+      limits: options.limits ?? PARTITION_LIMITS,
       mayBeSent: () => options.lease.isHeld(),
       settled: (sequences) => {
         this.#settled(sequences);

@@ -20,13 +20,6 @@ export function sequencesOf(chunk: Chunk): string[] {
   return [...trades, ...ledgerEvents].sort(compareDecimals);
 }
 
-/** The lowest sequence of a chunk that is not empty. Its rows of each kind ascend. */
-export function lowestOf({ trades, ledgerEvents }: Chunk): bigint {
-  const firsts = [trades.rows[0], ledgerEvents.rows[0]].filter((row) => row !== undefined);
-  const [a = 0n, b = a] = firsts.map((row) => BigInt(sequenceOfRow(row)));
-  return a < b ? a : b;
-}
-
 /** How many events a chunk holds. */
 export function sizeOf(chunk: Chunk): number {
   return chunk.trades.rows.length + chunk.ledgerEvents.rows.length;

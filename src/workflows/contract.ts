@@ -53,9 +53,9 @@ export const FAILURE = {
 export const UPDATES_IN_FLIGHT_MAX = 4;
 
 /**
- * Time-out of a workflow task, ms. A local attempt that lasts longer keeps its task alive by renewing it; a worker that
- * died is replaced after so long. Not shorter: after an outage a worker replays all its partitions at once, on one thread,
- * and what is not done in time is begun anew from the start, again and again where the machine is busy.
+ * Time-out of a workflow task, ms: a worker that died in one is replaced after so long. Not shorter: after an outage a worker
+ * replays all its partitions at once, on one thread, and what is not done in time is begun anew from the start, again and
+ * again where the machine is busy.
  */
 export const WORKFLOW_TASK_MS = 10_000;
 
@@ -248,9 +248,6 @@ export interface SeenLease {
   readonly lease: string;
 }
 
-/** How an attempt runs. `local`: within the workflow task. `regular`: a task of its own, with heartbeats. */
-export type AttemptKind = 'local' | 'regular';
-
 /** Limits of an Update, so that every one ends (the design's bound on time and attempts). */
 export interface PartitionLimits {
   /** Attempts of one Update. */
@@ -262,13 +259,7 @@ export interface PartitionLimits {
   readonly waitMsMax: number;
   /** Start-to-close of one activity attempt, ms; longer than the settler's own bound. */
   readonly activityMsMax: number;
-  /**
-   * Start-to-close of a local attempt, ms. Far longer than it waits for anything, since it does that for others of its
-   * partition, too; and as short as it can be, since a dismissal waits until none that nobody hears can still be running.
-   * Absent (as in histories of before): {@link activityMsMax}.
-   */
-  readonly localMsMax?: number;
-  /** Without a heartbeat for so long a regular attempt counts as dead, ms. */
+  /** Without a heartbeat for so long an attempt counts as dead, ms. */
   readonly heartbeatMsMax: number;
   /** Updates after which the run continues as new. Below the server's 2 000. */
   readonly updatesPerRunMax: number;
@@ -279,14 +270,6 @@ export interface PartitionLimits {
    * partitions at once after an outage; nothing settles meanwhile. Also, histories are there to be read.
    */
   readonly historyBytesMax?: number;
-  /**
-   * How first attempts run. `local`: within the workflow task, which costs half the history and half of Temporal's work; a
-   * worker's death is noticed by the workflow task's time-out ({@link WORKFLOW_TASK_MS}). `regular`, also where this is
-   * absent (as in histories of before): each as a task of its own with heartbeats, so that the workflow knows of
-   * attempts that nobody hears any more ({@link PartitionStatus.quietAt}), which a classic stream needs to open again.
-   * While anything of the partition is left behind by one, all its attempts are regular ones.
-   */
-  readonly activity?: AttemptKind;
 }
 
 /** Argument of the partition workflow. Given by whoever starts it; carried from run to run, with the newest limits. */
@@ -322,17 +305,6 @@ export const PARTITION_LIMITS: PartitionLimits = {
   historyEventsMax: 12_000,
   historyBytesMax: 1_000_000,
 };
-
-/** Default of a local attempt's start-to-close, ms: several times what it may wait in vain. */
-const LOCAL_MS_MAX = 10_000;
-
-/** The default limits of a stream's partitions. */
-export function defaultLimits(dialect: 'numbered' | 'classic'): PartitionLimits {
-  // A classic stream opens again only when no attempt can be running: its attempts must be heard.
-  return dialect === 'numbered'
-    ? { ...PARTITION_LIMITS, activity: 'local', localMsMax: LOCAL_MS_MAX }
-    : { ...PARTITION_LIMITS, activity: 'regular' };
-}
 
 /** Argument of the `resume` Update. */
 export interface ResumeRequest {
@@ -391,7 +363,7 @@ export interface PartitionStatus {
   readonly dismissing?: readonly string[];
   /**
    * ISO 8601. Until then an attempt that timed out may still be running on a worker that nobody hears. Absent where
-   * every attempt has answered; of local attempts, where none left anything unsettled.
+   * every attempt has answered.
    */
   readonly quietAt?: string;
 }

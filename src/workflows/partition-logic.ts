@@ -5,7 +5,6 @@
  */
 import { chunkUpdateId, FAILURE } from './contract.ts';
 import type {
-  AttemptKind,
   Chunk,
   DecideRequest,
   DecideResult,
@@ -18,13 +17,12 @@ import type {
   SettleResult,
   WaitingReport,
 } from './contract.ts';
-import { faultsOfChunk, keepRows, lowestOf, sequencesOf, sizeOf } from './chunk-rows.ts';
+import { faultsOfChunk, keepRows, sequencesOf, sizeOf } from './chunk-rows.ts';
 import { Decisions } from './decisions.ts';
 import { Doubts } from './doubts.ts';
 import { HaltState } from './halt.ts';
 import { Refused } from './partition-runtime.ts';
 import type { PartitionRuntime } from './partition-runtime.ts';
-import { Turns } from './turns.ts';
 import { attemptSummary, detailsText, haltText, waitSummary } from './wording.ts';
 
 /** Waiting events that the status names at most. */
@@ -37,10 +35,6 @@ interface Settling {
   /** What is left of the chunk. */
   rest: Chunk;
   readonly startedMs: number;
-  /** An attempt has left something of it unsettled. */
-  isLeftBehind: boolean;
-  /** Why the last attempt was not answered. */
-  problem: string | undefined;
   attempts: number;
   settled: number;
   waiting: readonly WaitingReport[];
@@ -63,13 +57,6 @@ export class Partition {
   readonly #doubts: Doubts;
   readonly #halt: HaltState;
   readonly #decisions: Decisions;
-  readonly #turns = new Turns();
-  /** Something was left behind, and nothing has been settled in full since, or not yet all that was left behind. */
-  #isBehind = false;
-  /** Attempts under way that are tasks of their own. */
-  #regularUnderWay = 0;
-  /** Wakes the one whose turn it is, and who waits for them to end. */
-  #regularEnded: (() => void) | undefined;
   #lease: bigint;
   #settledTotal: bigint;
   #quietAtMs: number;
@@ -131,6 +118,8 @@ export class Partition {
     const settling = this.#begun(chunk);
     this.#settlings.add(settling);
     try {
+      this.#cutDown(settling, this.#decisions.without(chunk));
+      if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
       return await this.#attempt(settling);
     } finally {
       this.#settlings.delete(settling);
@@ -217,17 +206,32 @@ export class Partition {
   }
 
   async #attempt(settling: Settling): Promise<SettleResult> {
-    const { attemptsMax, updateMsMax, waitMsFirst, waitMsMax } = this.#limits;
+    const { attemptsMax, updateMsMax, waitMsFirst, waitMsMax, activityMsMax } = this.#limits;
     let waitMs = waitMsFirst;
     for (;;) {
-      const before = sizeOf(settling.rest);
-      const ended = await this.#attemptOnce(settling);
-      if (ended) return ended;
-      if (sizeOf(settling.rest) < before) waitMs = waitMsFirst;
-      const { attempts: attempt } = settling;
+      const stop = this.#stopped(settling);
+      if (stop) return this.#ended(stop, settling);
+      settling.attempts += 1;
+      const { rest, attempts: attempt } = settling;
+      const doubts = this.#doubts.of(sequencesOf(rest));
+      // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
+      const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
+      const ending = await this.#runtime.settle(
+        { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
+        attemptSummary(rest, attempt),
+        budgetMs,
+      );
+      const mayLinger =
+        ending.kind === 'unavailable' || (ending.kind === 'answered' && ending.result.retried);
+      if (mayLinger) this.#quietAtMs = this.#runtime.now() + activityMsMax;
+      if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
+      if (ending.kind === 'unavailable') return this.#ended('unavailable', settling, ending.problem);
+
+      const progressed = this.#take(settling, ending.result);
+      if (sizeOf(settling.rest) === 0) return this.#ended('settled', settling);
+      if (progressed) waitMs = waitMsFirst;
       const isBound = attempt >= attemptsMax || this.#elapsedMs(settling) + waitMs > updateMsMax;
-      const bound = settling.problem === undefined ? 'behind' : 'unavailable';
-      const stopNow = this.#stopped(settling) ?? (isBound ? bound : undefined);
+      const stopNow = this.#stopped(settling) ?? (isBound ? 'behind' : undefined);
       if (stopNow) return this.#ended(stopNow, settling);
       const summary = waitSummary(settling.waiting, sizeOf(settling.rest), attempt);
       await this.#runtime.sleep(waitMs, summary, () => this.#stopped(settling) !== undefined);
@@ -235,111 +239,24 @@ export class Partition {
     }
   }
 
-  /**
-   * Makes an attempt: a local one where this is allowed and nothing of the partition has been left behind; else one that is a
-   * task of its own. Returns the Update's result if it ends by that.
-   *
-   * Local attempts are made one at a time. Those that ran side by side would end in an order of their own, and the SDK
-   * replays them in the order of their markers: a history that no worker could go on with (I9). While one of them waits in
-   * vain, what it waits for may wait for its turn: so after it, until all that was left behind is settled, attempts are made
-   * side by side, each seen in the UI while it lasts. The two kinds are never under way at once.
-   */
-  async #attemptOnce(settling: Settling): Promise<SettleResult | undefined> {
-    while (this.#mayBeLocal()) {
-      const local = await this.#turns.take(lowestOf(settling.rest), () => this.#attemptLocally(settling));
-      if (local) return local.ended;
-    }
-    this.#regularUnderWay += 1;
-    try {
-      return await this.#attemptAs('regular', settling);
-    } finally {
-      this.#regularUnderWay -= 1;
-      this.#regularEnded?.();
-    }
-  }
-
-  /**
-   * A local attempt, when no other is under way; undefined where it has to be one that is a task of its own. The end of
-   * such a one may come with the task in which a local one begins: then the SDK's core (1.24) waits for the local one and
-   * never tells the workflow of the other, and no worker can replay the history.
-   */
-  async #attemptLocally(
-    settling: Settling,
-  ): Promise<{ readonly ended: SettleResult | undefined } | undefined> {
-    while (this.#mayBeLocal()) {
-      if (this.#regularUnderWay === 0) return { ended: await this.#attemptAs('local', settling) };
-      await new Promise<void>((resolve) => {
-        this.#regularEnded = resolve;
-      });
-    }
-    return undefined;
-  }
-
-  #mayBeLocal(): boolean {
-    return this.#limits.activity === 'local' && !this.#isBehind;
-  }
-
-  /** Makes an attempt, and books what it found. */
-  async #attemptAs(kind: AttemptKind, settling: Settling): Promise<SettleResult | undefined> {
-    const { updateMsMax, activityMsMax, localMsMax = activityMsMax, activity } = this.#limits;
-    // What was dismissed may have become known while it waited.
-    this.#cutDown(settling, this.#decisions.without(settling.rest));
-    if (sizeOf(settling.rest) === 0) return this.#settledInFull(settling);
-    const stop = this.#stopped(settling);
-    if (stop) return this.#ended(stop, settling);
-    settling.attempts += 1;
-    const { rest, attempts: attempt } = settling;
-    const doubts = this.#doubts.of(sequencesOf(rest));
-    // Storage that does not answer is the activity's own to retry: until the Update's bound, or one attempt long.
-    const budgetMs = Math.max(updateMsMax - this.#elapsedMs(settling), activityMsMax);
-    const ending = await this.#runtime.settle(
-      { chunk: rest, attempt, doubts, ...(this.#decisions.asks && { asksForDismissed: true }) },
-      attemptSummary(rest, attempt),
-      { kind, budgetMs },
-    );
-    // A local attempt runs again when its workflow task times out, and nobody tells: one that began before may last.
-    const mayLinger =
-      ending.kind === 'unavailable' ||
-      (ending.kind === 'answered' &&
-        (ending.result.retried === true || (kind === 'local' && ending.result.remaining.length > 0)));
-    // Beside a local attempt the clock stands still, for as long as that may last.
-    const behindMs = activity === 'local' ? localMsMax : 0;
-    const lingersMs = kind === 'local' ? localMsMax : activityMsMax + behindMs;
-    if (mayLinger) this.#quietAtMs = Math.max(this.#quietAtMs, this.#runtime.now() + lingersMs);
-    if (ending.kind === 'bad-chunk') throw new Refused(FAILURE.badChunk, ending.problem);
-    settling.problem = ending.kind === 'unavailable' ? ending.problem : undefined;
-    if (ending.kind === 'answered') this.#take(settling, ending.result);
-    if (sizeOf(settling.rest) === 0) return this.#settledInFull(settling);
-    settling.isLeftBehind = true;
-    this.#isBehind = true;
-    this.#regularEnded?.();
-    // A task of its own has had its retries; after a local one the next is such a task, and shows in the UI what fails.
-    return settling.problem !== undefined && kind === 'regular'
-      ? this.#ended('unavailable', settling)
-      : undefined;
-  }
-
-  #settledInFull(settling: Settling): SettleResult {
-    settling.isLeftBehind = false;
-    this.#isBehind = [...this.#settlings].some(({ isLeftBehind }) => isLeftBehind);
-    return this.#ended('settled', settling);
-  }
-
-  /** Books what an attempt found. */
-  #take(settling: Settling, result: SettleAttemptResult): void {
+  /** Books what an attempt found. True if it settled anything. */
+  #take(settling: Settling, result: SettleAttemptResult): boolean {
     const before = settling.rest;
     this.#decisions.learn(result.dismissed);
     settling.waiting = result.waiting;
-    this.#cutDown(settling, keepRows(before, result.remaining));
+    const settledNow = this.#cutDown(settling, keepRows(before, result.remaining));
     this.#doubts.replace(sequencesOf(before), result.doubts);
     this.#halt.book(before, settling.rest, result.conflict, this.#runtime.now());
     this.#show();
+    return settledNow > 0;
   }
 
-  /** Books that only this is left of a chunk. */
-  #cutDown(settling: Settling, rest: Chunk): void {
-    settling.settled += sizeOf(settling.rest) - sizeOf(rest);
+  /** Books that only this is left of a chunk. Returns how many events are settled by that. */
+  #cutDown(settling: Settling, rest: Chunk): number {
+    const settled = sizeOf(settling.rest) - sizeOf(rest);
     settling.rest = rest;
+    settling.settled += settled;
+    return settled;
   }
 
   /** Why an Update makes no further attempt whatever its bound, or undefined. */
@@ -351,20 +268,11 @@ export class Partition {
   }
 
   #begun(chunk: Chunk): Settling {
-    return {
-      id: chunkUpdateId(chunk),
-      rest: chunk,
-      startedMs: this.#runtime.now(),
-      isLeftBehind: false,
-      problem: undefined,
-      attempts: 0,
-      settled: 0,
-      waiting: [],
-    };
+    const startedMs = this.#runtime.now();
+    return { id: chunkUpdateId(chunk), rest: chunk, startedMs, attempts: 0, settled: 0, waiting: [] };
   }
 
-  #ended(outcome: SettleResult['outcome'], settling: Settling): SettleResult {
-    const problem = outcome === 'unavailable' ? settling.problem : undefined;
+  #ended(outcome: SettleResult['outcome'], settling: Settling, problem?: string): SettleResult {
     return {
       outcome,
       settled: settling.settled,

@@ -3,7 +3,6 @@
  * hands in Temporal's (partition.ts), a simulation its own, so that the same logic runs in both (I9).
  */
 import type {
-  AttemptKind,
   DecideEnding,
   DecideOrder,
   SettleAttempt,
@@ -20,23 +19,14 @@ export type AttemptEnding =
   /** The activity found that the rows are none of ours. */
   | { readonly kind: 'bad-chunk'; readonly problem: string };
 
-/** How an attempt is to be made. */
-export interface AttemptHow {
-  readonly kind: AttemptKind;
-  readonly budgetMs: number;
-}
-
 /** The world as the partition sees it. Nothing here may throw, but for `Refused` nothing is thrown back. */
 export interface PartitionRuntime {
-  /** Ms since the epoch; on replay the same as it was. While a local attempt is under way: when that began. */
+  /** Ms since the epoch; on replay the same as it was. */
   now(): number;
   /** Returns after `ms`, or as soon as `wake` is true. */
   sleep(ms: number, summary: string, wake: () => boolean): Promise<void>;
-  /**
-   * One attempt. A regular one has its own retries, and is given up after `budgetMs`; a local one is made once. Nobody makes
-   * two local ones at once.
-   */
-  settle(attempt: SettleAttempt, summary: string, how: AttemptHow): Promise<AttemptEnding>;
+  /** One attempt, with its own retries, given up after `budgetMs`. */
+  settle(attempt: SettleAttempt, summary: string, budgetMs: number): Promise<AttemptEnding>;
   /**
    * Carries out a person's decision, with its own retries, given up after `budgetMs`: then nobody knows how far it came.
    * Left out where nobody decides.

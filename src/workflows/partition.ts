@@ -15,7 +15,6 @@ import {
   DeterminismViolationError,
   isCancellation,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   TemporalFailure,
@@ -42,8 +41,6 @@ import type {
   ResumeRequest,
   ResumeResult,
   SettleActivities,
-  SettleAttempt,
-  SettleAttemptResult,
   SettleResult,
 } from './contract.ts';
 import { Partition } from './partition-logic.ts';
@@ -124,38 +121,29 @@ function prepared(input: PartitionInput): { logic: Partition; runtime: Partition
 }
 
 function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
-  /** Since when a local attempt is under way. */
-  let localSinceMs: number | undefined;
   return {
-    // While a local attempt is under way the clock says when it began: on replay it shows, in what came meanwhile, when the
-    // attempt ended.
-    now: () => localSinceMs ?? Date.now(),
+    now: () => Date.now(),
     sleep: async (ms, summary, wake) => {
       await condition(wake, ms, { summary });
     },
-    settle: async (attempt, summary, { kind, budgetMs }) => {
-      if (kind === 'local') {
-        localSinceMs = Date.now();
-        try {
-          return await attemptLocally(attempt, summary, limits);
-        } finally {
-          localSinceMs = undefined;
-        }
+    settle: async (attempt, summary, budgetMs): Promise<AttemptEnding> => {
+      const activities = proxyActivities<SettleActivities>({
+        startToCloseTimeout: limits.activityMsMax,
+        heartbeatTimeout: limits.heartbeatMsMax,
+        scheduleToCloseTimeout: budgetMs,
+        retry: {
+          initialInterval: 200,
+          backoffCoefficient: 2,
+          maximumInterval: 2_000,
+          nonRetryableErrorTypes: [FAILURE.badChunk],
+        },
+        summary,
+      });
+      try {
+        return { kind: 'answered', result: await activities[SETTLE_ACTIVITY](attempt) };
+      } catch (error) {
+        return endingOf(error);
       }
-      return ended(() =>
-        proxyActivities<SettleActivities>({
-          startToCloseTimeout: limits.activityMsMax,
-          heartbeatTimeout: limits.heartbeatMsMax,
-          scheduleToCloseTimeout: budgetMs,
-          retry: {
-            initialInterval: 200,
-            backoffCoefficient: 2,
-            maximumInterval: 2_000,
-            nonRetryableErrorTypes: [FAILURE.badChunk],
-          },
-          summary,
-        })[SETTLE_ACTIVITY](attempt),
-      );
     },
     decide: async (order, summary, budgetMs) => {
       const activities = proxyActivities<DecideActivities>({
@@ -173,50 +161,6 @@ function temporalRuntime(limits: PartitionLimits): PartitionRuntime {
     },
     setDetails: setCurrentDetails,
   };
-}
-
-/**
- * An attempt within the workflow task. The SDK does not retry it, knowing no bound over several tries (1.24).
- *
- * One that outlasts a renewal of its task ends beside whatever that brought: other Updates, timers that fired. On replay the
- * SDK delivers both at once, so that which goes first would depend on the length of promise chains (I9). Such an attempt
- * steps back until all else has been worked off, as it had been when the attempt really ended.
- */
-async function attemptLocally(
-  attempt: SettleAttempt,
-  summary: string,
-  limits: PartitionLimits,
-): Promise<AttemptEnding> {
-  const { historyLength } = workflowInfo();
-  const ending = await ended(() =>
-    proxyLocalActivities<SettleActivities>({
-      startToCloseTimeout: limits.localMsMax ?? limits.activityMsMax,
-      retry: { maximumAttempts: 1 },
-      summary,
-    })[SETTLE_ACTIVITY](attempt),
-  );
-  if (workflowInfo().historyLength !== historyLength) await afterOthers();
-  return ending;
-}
-
-/** Rounds of conditions that are enough for what came with a task: a run that closes, the waits that this ends, their Updates. */
-const ROUNDS_OF_OTHERS = 12;
-
-/** Resolves when conditions and promises of others have been worked off, without a task of its own. */
-async function afterOthers(): Promise<void> {
-  for (let round = 0; round < ROUNDS_OF_OTHERS; round += 1) {
-    let asked = 0;
-    // Asked at once, and again when all that could go on by now has gone on.
-    await condition(() => (asked += 1) > 1);
-  }
-}
-
-async function ended(activity: () => Promise<SettleAttemptResult>): Promise<AttemptEnding> {
-  try {
-    return { kind: 'answered', result: await activity() };
-  } catch (error) {
-    return endingOf(error);
-  }
 }
 
 /** What an activity's failure means for the partition. */

@@ -161,7 +161,7 @@ describe('a conflict', () => {
     await rig.startWorker();
     for (const { partition } of running.ingest.progress.halted)
       await decidePartition(
-        { client: rig.temporal, taskQueue: rig.taskQueue, stream, dialect: 'numbered', partition },
+        { client: rig.temporal, taskQueue: rig.taskQueue, stream, partition },
         { decision: 'resume', who: 'ann', why: 'put the balance back' },
       );
     await running.untilSettled(messages.length);

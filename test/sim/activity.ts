@@ -6,7 +6,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import {
   FAILURE,
-  WORKFLOW_TASK_MS,
   type PartitionLimits,
   type SettleAttempt,
   type SettleAttemptResult,
@@ -31,9 +30,6 @@ export class ActivityAttempt {
   readonly workflowId: string;
   readonly runId: string;
   readonly heartbeatMs: number;
-  /** It runs inside a workflow task. */
-  readonly isLocal: boolean;
-  worker: WorkerHost | undefined;
   lastHeardMs: number;
   readonly #activity: Activity;
 
@@ -44,8 +40,7 @@ export class ActivityAttempt {
     this.request = activity.request;
     this.workflowId = activity.workflowId;
     this.runId = activity.runId;
-    this.isLocal = activity.isLocal;
-    this.heartbeatMs = activity.isLocal ? WORKFLOW_TASK_MS : activity.limits.heartbeatMsMax;
+    this.heartbeatMs = activity.limits.heartbeatMsMax;
     this.lastHeardMs = nowMs;
   }
 
@@ -54,12 +49,6 @@ export class ActivityAttempt {
     if (this.muted || isAway) return false;
     this.lastHeardMs = nowMs;
     return !this.open;
-  }
-
-  /** A worker that lives keeps the workflow task of its local attempts alive. */
-  keepTask(nowMs: number): void {
-    const process = this.worker?.process;
-    if (!this.muted && process?.alive && process.stalledUntilMs <= nowMs) this.lastHeardMs = nowMs;
   }
 
   /** The worker reports how it ended. */
@@ -76,8 +65,6 @@ export interface ActivityOptions {
   readonly runId: string;
   readonly limits: PartitionLimits;
   readonly budgetMs: number;
-  /** Within the workflow task. */
-  readonly isLocal: boolean;
   ended(ending: AttemptEnding): void;
 }
 
@@ -87,7 +74,6 @@ export class Activity {
   readonly workflowId: string;
   readonly runId: string;
   readonly limits: PartitionLimits;
-  readonly isLocal: boolean;
   readonly #options: ActivityOptions;
   readonly #deadlineMs: number;
   #attempts = 0;
@@ -102,13 +88,10 @@ export class Activity {
     this.workflowId = options.workflowId;
     this.runId = options.runId;
     this.limits = options.limits;
-    this.isLocal = options.isLocal;
     this.#deadlineMs = scheduler.nowMs + options.budgetMs;
-    // A local one has no such bound: without a worker there is nobody to hear of it.
-    if (!this.isLocal)
-      scheduler.in(scheduler.world, options.budgetMs, () => {
-        this.#end({ kind: 'unavailable', problem: `schedule-to-close: ${this.#problem}` });
-      });
+    scheduler.in(scheduler.world, options.budgetMs, () => {
+      this.#end({ kind: 'unavailable', problem: `schedule-to-close: ${this.#problem}` });
+    });
   }
 
   /** Schedules one: it tells how it ended. */
@@ -153,8 +136,7 @@ export class Activity {
   #begin(worker: WorkerHost): void {
     const { server } = this.#options;
     const { scheduler, faults, random } = server;
-    // A workflow task that is done again does its local attempts again, as if for the first time.
-    this.#attempts = this.isLocal ? 1 : this.#attempts + 1;
+    this.#attempts += 1;
     const attempt = new ActivityAttempt(
       this,
       this.#attempts,
@@ -163,22 +145,20 @@ export class Activity {
     );
     this.#current = attempt;
     const lateMs = faults.strikes('attempt-late') ? random.between(50, 5_000) : random.between(0.2, 2);
-    attempt.worker = worker;
     worker.run(attempt, lateMs);
     this.#watch(attempt);
-    const { activityMsMax, localMsMax = activityMsMax } = this.limits;
-    scheduler.in(scheduler.world, this.isLocal ? localMsMax : activityMsMax, () => {
+    scheduler.in(scheduler.world, this.limits.activityMsMax, () => {
       this.#timeOut(attempt, 'start-to-close');
     });
   }
 
   #watch(attempt: ActivityAttempt): void {
     const { scheduler } = this.#options.server;
-    const dueMs = attempt.lastHeardMs + attempt.heartbeatMs;
+    const dueMs = attempt.lastHeardMs + this.limits.heartbeatMsMax;
     scheduler.in(scheduler.world, dueMs - scheduler.nowMs, () => {
       if (!attempt.open || this.#done) return;
-      if (attempt.isLocal) attempt.keepTask(scheduler.nowMs);
-      if (scheduler.nowMs >= attempt.lastHeardMs + attempt.heartbeatMs) this.#timeOut(attempt, 'heartbeat');
+      if (scheduler.nowMs >= attempt.lastHeardMs + this.limits.heartbeatMsMax)
+        this.#timeOut(attempt, 'heartbeat');
       else this.#watch(attempt);
     });
   }
@@ -186,18 +166,12 @@ export class Activity {
   #timeOut(attempt: ActivityAttempt, what: string): void {
     if (this.#done || attempt !== this.#current || !attempt.open) return;
     attempt.open = false;
-    // A workflow task that timed out is given to another worker, at once and as often as it takes.
-    if (this.isLocal && what === 'heartbeat') this.#dispatch();
-    else this.#again(`${what} time-out`);
+    this.#again(`${what} time-out`);
   }
 
   #again(problem: string): void {
     const { scheduler } = this.#options.server;
     this.#problem = problem;
-    if (this.isLocal) {
-      this.#end({ kind: 'unavailable', problem });
-      return;
-    }
     const backoffMs = Math.min(RETRY_MS_FIRST * 2 ** (this.#attempts - 1), RETRY_MS_MAX);
     if (scheduler.nowMs + backoffMs >= this.#deadlineMs) {
       this.#end({ kind: 'unavailable', problem });

@@ -37,8 +37,6 @@ export function drawSettings(draw: Random) {
       updateMsMax: draw.pick([5_000, 30_000]),
       attemptsMax: draw.pick([3, 12]),
       heartbeatMsMax: draw.pick([1_000, 4_000]),
-      activity: draw.pick(['local', 'local', 'regular'] as const),
-      localMsMax: draw.pick([4_000, 10_000]),
     },
     settlerLimits: {
       groupEventsMax: draw.pick([2, 10, 100]),

@@ -51,7 +51,6 @@ export class WorkerHost {
     const context = {
       info: {
         attempt: attempt.number,
-        isLocal: attempt.isLocal,
         heartbeatTimeoutMs: attempt.heartbeatMs,
         workflowExecution: { workflowId: attempt.workflowId, runId: attempt.runId },
       },

@@ -5,7 +5,6 @@
  */
 import {
   FAILURE,
-  WORKFLOW_TASK_MS,
   type Chunk,
   type PartitionInput,
   type PartitionStatus,
@@ -28,8 +27,6 @@ export type Respond = (ending: UpdateEnding) => void;
 
 /** partition.ts: between the last Update's completion and continue-as-new, ms. */
 const CLOSING_PAUSE_MS = 50;
-/** A workflow task with a local attempt is renewed after four fifths of its time, ms. */
-const RENEWAL_MS = 0.8 * WORKFLOW_TASK_MS;
 /** About what an Update, and each attempt, adds to a history. */
 const UPDATE_EVENTS = 6;
 const ATTEMPT_EVENTS = 8;
@@ -57,13 +54,6 @@ export class WorkflowRun {
   #historyEvents = 3;
   #closing = false;
   #ended = false;
-  #isLocalUnderWay = false;
-  /** Attempts under way that are tasks of their own. */
-  #regularUnderWay = 0;
-  /** Local attempts so far. */
-  #localTasks = 0;
-  /** What waits for the workflow task to end. */
-  readonly #held: (() => void)[] = [];
 
   constructor(server: TemporalServer, id: string, runId: string, input: PartitionInput) {
     this.#server = server;
@@ -87,46 +77,8 @@ export class WorkflowRun {
   update(chunk: Chunk, updateId: string, respond: Respond): void {
     if (this.#attach(updateId, respond)) return;
     this.#server.whenWorker(() => {
-      this.#betweenTasks(() => {
-        if (this.#ended) this.#server.update(this.id, chunk, updateId, respond);
-        else if (!this.#attach(updateId, respond)) this.#admit(chunk, updateId, respond);
-      });
-    });
-  }
-
-  /**
-   * While a local attempt is under way its workflow task is, too: nothing reaches the workflow, and nothing that it says
-   * leaves it, until the attempt has ended or the task is renewed.
-   */
-  #betweenTasks(then: () => void): void {
-    if (this.#isLocalUnderWay) this.#held.push(then);
-    else then();
-  }
-
-  #taskEnded(): void {
-    for (const then of this.#held.splice(0)) then();
-  }
-
-  #localBegan(): void {
-    this.#isLocalUnderWay = true;
-    const { scheduler } = this.#server;
-    const task = (this.#localTasks += 1);
-    const renew = (): void => {
-      scheduler.in(scheduler.world, RENEWAL_MS, () => {
-        if (task !== this.#localTasks || !this.#isLocalUnderWay) return;
-        this.#taskEnded();
-        renew();
-      });
-    };
-    renew();
-  }
-
-  /** The task ends when no other local attempt has begun in it meanwhile. */
-  #localEnded(): void {
-    this.#isLocalUnderWay = false;
-    const { scheduler } = this.#server;
-    scheduler.in(scheduler.world, 0, () => {
-      if (!this.#isLocalUnderWay) this.#taskEnded();
+      if (this.#ended) this.#server.update(this.id, chunk, updateId, respond);
+      else if (!this.#attach(updateId, respond)) this.#admit(chunk, updateId, respond);
     });
   }
 
@@ -163,9 +115,7 @@ export class WorkflowRun {
     }
     state.ending = ending;
     this.#unfinished -= 1;
-    this.#betweenTasks(() => {
-      for (const respond of state.waiting) respond(ending);
-    });
+    for (const respond of state.waiting) respond(ending);
     this.#check();
   }
 
@@ -193,14 +143,6 @@ export class WorkflowRun {
     this.#server.onFault(new Error(text));
   }
 
-  /** Beside a local attempt the SDK's core loses the end of one that is a task of its own. */
-  #checkKinds(isLocal: boolean): void {
-    if (isLocal ? this.#regularUnderWay > 0 : this.#isLocalUnderWay)
-      this.#server.onFault(
-        new Error('a local attempt and one that is a task of its own are under way at once'),
-      );
-  }
-
   #runtime(): PartitionRuntime {
     const { scheduler } = this.#server;
     return {
@@ -217,45 +159,30 @@ export class WorkflowRun {
           this.#waiters.add(waiter);
           scheduler.in(scheduler.world, ms, () => {
             this.#server.whenWorker(() => {
-              this.#betweenTasks(() => {
-                waiter.resolve();
-              });
+              waiter.resolve();
             });
           });
         }),
-      settle: (request, _summary, { kind, budgetMs }) =>
+      settle: (request, _summary, budgetMs) =>
         new Promise<AttemptEnding>((resolve) => {
           this.#historyEvents += ATTEMPT_EVENTS;
           this.#checkBound(request);
-          const isLocal = kind === 'local';
-          this.#checkKinds(isLocal);
-          if (isLocal) this.#localBegan();
-          else this.#regularUnderWay += 1;
           // The activity's answer is taken by a worker, too.
           const ended = (ending: AttemptEnding): void => {
             this.#server.whenWorker(() => {
-              if (isLocal) this.#localEnded();
-              this.#betweenTasks(() => {
-                if (!isLocal) this.#regularUnderWay -= 1;
-                resolve(ending);
-              });
+              resolve(ending);
             });
           };
           const { id: workflowId, runId } = this;
-          const start = (): void => {
-            Activity.start({
-              server: this.#server,
-              request,
-              workflowId,
-              runId,
-              limits: this.#limits,
-              budgetMs,
-              isLocal,
-              ended,
-            });
-          };
-          if (isLocal) start();
-          else this.#betweenTasks(start);
+          Activity.start({
+            server: this.#server,
+            request,
+            workflowId,
+            runId,
+            limits: this.#limits,
+            budgetMs,
+            ended,
+          });
         }),
     };
   }

@@ -2,6 +2,9 @@
  * Workers that go in the middle of a chunk, by kill -9 and by an orderly shutdown: the Update that its sender waits for
  * goes on with the next worker, and its history is the same as if nothing had happened.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   activityResults,
@@ -11,9 +14,9 @@ import {
   type PartitionUnderTest,
   preparePartition,
   replay,
-  sendPastKilledWorker,
   SETTLED,
   startPartition,
+  temporalAddress,
 } from './support.ts';
 
 let partition: PartitionUnderTest;
@@ -28,8 +31,27 @@ describe('a worker', () => {
   test('killed while it settles a chunk is replaced, and the sender gets its result', async () => {
     // The next worker has to be made first, which takes its time on a loaded machine.
     partition = await preparePartition(undefined, { updateMsMax: 30_000 });
-    const result = await sendPastKilledWorker(partition, partition.chunk(1, 3));
-    expect(result).toMatchObject({ outcome: 'settled', settled: 3, attempts: 1 });
+    const child = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        fileURLToPath(new URL('worker-child.ts', import.meta.url)),
+        temporalAddress(),
+        partition.taskQueue,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    try {
+      const sent = partition.send(partition.chunk(1, 3));
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await partition.startWorker();
+      expect(await sent).toMatchObject({ outcome: 'settled', settled: 3, attempts: 1 });
+    } finally {
+      child.kill('SIGKILL');
+    }
     expect(activityResults(await partition.history())).toMatchObject([{ settled: 3, retried: true }]);
     expect((await partition.status()).quietAt).toBeDefined();
   }, 60_000);

@@ -7,37 +7,34 @@ import { StorageUnavailableError } from '../../src/settlement/settle-request.ts'
 import { all, behind, conflict, doubt, SETTLED, settledBelow, startPartition } from './support.ts';
 import type { History, PartitionUnderTest } from './support.ts';
 
-/** Starts a partition with a worker, as support.ts does. */
-type Start = typeof startPartition;
-
 /** Makes a shape: the partition, ready to be asked for its runs' histories. */
-export type Shape = (start: Start) => Promise<PartitionUnderTest>;
+export type Shape = () => Promise<PartitionUnderTest>;
 
 /** Each shape by its name. */
-const REGULAR: Readonly<Record<string, Shape>> = {
-  async plain(start) {
-    const partition = await start();
+export const SHAPES: Readonly<Record<string, Shape>> = {
+  async plain() {
+    const partition = await startPartition();
     await partition.send(partition.chunk(1, 3));
     await Promise.all([partition.send(partition.chunk(4, 4)), partition.send(partition.chunk(5, 6))]);
     return partition;
   },
 
-  async 'behind-then-settled'(start) {
-    const partition = await start((request, call) =>
+  async 'behind-then-settled'() {
+    const partition = await startPartition((request, call) =>
       call < 4 ? settledBelow(request, BigInt(call), behind()) : all(request, SETTLED),
     );
     await partition.send(partition.chunk(1, 4));
     return partition;
   },
 
-  async 'behind-to-the-bound'(start) {
-    const partition = await start((request) => all(request, behind()), { attemptsMax: 2 });
+  async 'behind-to-the-bound'() {
+    const partition = await startPartition((request) => all(request, behind()), { attemptsMax: 2 });
     await partition.send(partition.chunk(1, 2));
     return partition;
   },
 
-  async halted(start) {
-    const partition = await start(
+  async halted() {
+    const partition = await startPartition(
       (request) => all(request, request.events[0]?.event.sequence === 1n ? behind() : conflict('gap')),
       { waitMsFirst: 2_000, waitMsMax: 2_000 },
     );
@@ -49,16 +46,18 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async resumed(start) {
-    const partition = await start((request, call) => all(request, call === 1 ? conflict('gap') : SETTLED));
+  async resumed() {
+    const partition = await startPartition((request, call) =>
+      all(request, call === 1 ? conflict('gap') : SETTLED),
+    );
     await partition.send(partition.chunk(1, 2));
     await partition.resume();
     await partition.send(partition.chunk(1, 2, { try: 2 }));
     return partition;
   },
 
-  async doubt(start) {
-    const partition = await start((request, call) =>
+  async doubt() {
+    const partition = await startPartition((request, call) =>
       all(request, call === 1 ? doubt(7) : call === 2 ? conflict('doubt') : SETTLED),
     );
     await partition.send(partition.chunk(1, 2));
@@ -66,8 +65,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async unavailable(start) {
-    const partition = await start(
+  async unavailable() {
+    const partition = await startPartition(
       () => {
         throw new StorageUnavailableError('no quorum', new Error('2 of 3 are down'));
       },
@@ -77,8 +76,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'bad-chunk'(start) {
-    const partition = await start();
+  async 'bad-chunk'() {
+    const partition = await startPartition();
     const chunk = partition.chunk(1, 1);
     const ledgerEvents = { ...chunk.ledgerEvents, rows: ['1 gift'] };
     await partition.send({ ...chunk, ledgerEvents }).catch(() => {});
@@ -86,8 +85,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'newer-lease'(start) {
-    const partition = await start(
+  async 'newer-lease'() {
+    const partition = await startPartition(
       (request) => all(request, request.events[0]?.event.sequence === 1n ? behind() : SETTLED),
       { waitMsFirst: 2_000, waitMsMax: 2_000 },
     );
@@ -98,8 +97,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'continued-as-new'(start) {
-    const partition = await start(
+  async 'continued-as-new'() {
+    const partition = await startPartition(
       (request, call) => all(request, call === 2 ? doubt(7) : call === 3 ? conflict('gap') : SETTLED),
       { updatesPerRunMax: 3, attemptsMax: 1 },
     );
@@ -110,25 +109,10 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  /** An attempt that outlasts its task, while others come in and the run becomes full. */
-  async outlasting(start) {
-    const partition = await start(
-      async (request, call) => {
-        if (call === 1) await delay(1_150);
-        return all(request, SETTLED);
-      },
-      { updatesPerRunMax: 4 },
+  async retried() {
+    const partition = await startPartition((request, call) =>
+      all(request, call === 1 ? conflict('gap') : SETTLED),
     );
-    partition.workflowTaskMs = 1_000;
-    const sent = [partition.sendUntilAnswered(partition.chunk(1, 3))];
-    while (partition.settler.requests.length === 0) await delay(20);
-    for (const at of [4, 6, 8]) sent.push(partition.sendUntilAnswered(partition.chunk(at, at + 1)));
-    await Promise.all(sent);
-    return partition;
-  },
-
-  async retried(start) {
-    const partition = await start((request, call) => all(request, call === 1 ? conflict('gap') : SETTLED));
     await partition.send(partition.chunk(1, 2));
     await partition.decide('retry', '2').catch(() => {});
     await partition.decide('retry', '1');
@@ -137,8 +121,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async dismissed(start) {
-    const partition = await start((request) =>
+  async dismissed() {
+    const partition = await startPartition((request) =>
       request.events.map(({ event }) => (event.sequence === 1n ? conflict('negative-balance') : SETTLED)),
     );
     await partition.send(partition.chunk(1, 2));
@@ -148,8 +132,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'dismissal-begun'(start) {
-    const partition = await start((request) => all(request, conflict('negative-balance')), {
+  async 'dismissal-begun'() {
+    const partition = await startPartition((request) => all(request, conflict('negative-balance')), {
       activityMsMax: 700,
     });
     await partition.send(partition.chunk(1, 1));
@@ -162,8 +146,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async 'dismissed-and-continued'(start) {
-    const partition = await start(
+  async 'dismissed-and-continued'() {
+    const partition = await startPartition(
       (request) => request.events.map(({ event }) => (event.sequence === 1n ? conflict('gap') : SETTLED)),
       { updatesPerRunMax: 2 },
     );
@@ -174,8 +158,8 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
-  async cancelled(start) {
-    const partition = await start((request) => all(request, behind()), {
+  async cancelled() {
+    const partition = await startPartition((request) => all(request, behind()), {
       waitMsFirst: 2_000,
       waitMsMax: 2_000,
     });
@@ -188,16 +172,6 @@ const REGULAR: Readonly<Record<string, Shape>> = {
     return partition;
   },
 };
-
-const startLocal: Start = (script, limits) => startPartition(script, { ...limits, activity: 'local' });
-
-/** Shapes with attempts as tasks of their own, and the same with local ones. */
-export const SHAPES: Readonly<Record<string, () => Promise<PartitionUnderTest>>> = Object.fromEntries(
-  Object.entries(REGULAR).flatMap(([name, make]) => [
-    [name, () => make(startPartition)],
-    [`local-${name}`, () => make(startLocal)],
-  ]),
-);
 
 /** A recorded history: of one run of a shape, by whose name its file goes. A partition of several runs yields one each. */
 export interface Recorded {

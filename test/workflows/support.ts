@@ -22,9 +22,6 @@ import {
 } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { once, setMaxListeners } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 import { createSettleActivities } from '../../src/activities/settle.ts';
@@ -197,9 +194,6 @@ export class PartitionUnderTest {
     this.limits = { ...QUICK, ...limits };
   }
 
-  /** Time-out of its workflow tasks, ms: those of local attempts are renewed after four fifths of it. */
-  workflowTaskMs = WORKFLOW_TASK_MS;
-
   /** How the activity that carries decisions out ends: the database's part is tested elsewhere. */
   decideEnding: 'done' | 'never' = 'done';
   readonly orders: DecideOrder[] = [];
@@ -227,7 +221,6 @@ export class PartitionUnderTest {
 
   async startWorker(): Promise<void> {
     this.#leaving = new AbortController();
-    setMaxListeners(0, this.#leaving.signal);
     this.#worker = await createPartitionWorker({
       connection: this.native,
       namespace: 'default',
@@ -273,7 +266,7 @@ export class PartitionUnderTest {
         taskQueue: this.taskQueue,
         args: [input],
         workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowTaskTimeout: this.workflowTaskMs,
+        workflowTaskTimeout: WORKFLOW_TASK_MS,
         ...partitionSummary(this.stream, 0),
       }),
     });
@@ -372,34 +365,6 @@ export async function preparePartition(
   return new PartitionUnderTest(client, native, new ScriptedSettler(script), limits);
 }
 
-/** Sends a chunk to a worker of its own process, kills that in the middle of it, and lets the partition's own worker go on. */
-export async function sendPastKilledWorker(
-  partition: PartitionUnderTest,
-  chunk: Chunk,
-): Promise<SettleResult> {
-  const child = spawn(
-    process.execPath,
-    [
-      '--import',
-      'tsx',
-      fileURLToPath(new URL('worker-child.ts', import.meta.url)),
-      temporalAddress(),
-      partition.taskQueue,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  try {
-    const sent = partition.send(chunk);
-    await once(child.stdout, 'data');
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await partition.startWorker();
-    return await sent;
-  } finally {
-    child.kill('SIGKILL');
-  }
-}
-
 /** The `type` of the ApplicationFailure in an Update's failure. */
 export function failureType(error: unknown): string | undefined {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
@@ -445,14 +410,6 @@ export function summaries(history: History, kind: 'timer' | 'activity'): string[
 export function activityResults<T>(history: History): T[] {
   return (history.events ?? []).flatMap((event) => {
     const payload = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0];
-    return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
-  });
-}
-
-/** The results of a history's local attempts, in order. */
-export function localResults<T>(history: History): T[] {
-  return (history.events ?? []).flatMap((event) => {
-    const payload = event.markerRecordedEventAttributes?.details?.['result']?.payloads?.[0];
     return payload ? [defaultPayloadConverter.fromPayload<T>(payload)] : [];
   });
 }

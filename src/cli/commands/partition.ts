@@ -84,9 +84,9 @@ async function show(partition: number, { stream, json }: Flags): Promise<void> {
 async function resume(partition: number, flags: ResumeFlags): Promise<void> {
   await withStream(flags.stream, async (session) => {
     requirePartition(session, partition);
-    const { stream, dialect } = session.record;
+    const { stream } = session.record;
     const { taskQueue } = session.config.temporal;
-    const place = { client: await session.temporal(), taskQueue, stream, dialect, partition };
+    const place = { client: await session.temporal(), taskQueue, stream, partition };
     const request = { decision: 'resume' as const, who: decider(flags.who), why: flags.why };
     const result = await decidePartition(place, request);
     const wasNotHalted = result.outcome === 'refused' && result.reason === 'not-halted';

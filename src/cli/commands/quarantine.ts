@@ -178,8 +178,8 @@ async function decided(
   { who, why }: Flags,
 ): Promise<DecideResult> {
   const { taskQueue } = session.config.temporal;
-  const { stream, dialect } = session.record;
-  const place = { client: await session.temporal(), taskQueue, stream, dialect, partition };
+  const { stream } = session.record;
+  const place = { client: await session.temporal(), taskQueue, stream, partition };
   return decidePartition(place, { decision, sequence: `${sequence}`, who: decider(who), why });
 }
 

@@ -8,7 +8,6 @@ export { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 export interface ActivityContext {
   readonly info: {
     readonly attempt: number;
-    readonly isLocal: boolean;
     readonly heartbeatTimeoutMs: number;
     readonly workflowExecution: { readonly workflowId: string; readonly runId: string };
   };

@@ -179,13 +179,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'for (let missed = 0; missed < Infinity;) {',
   },
   {
-    name: 'local-beside-regular',
-    invariant: 'I9',
-    file: 'src/workflows/partition-logic.ts',
-    find: 'if (this.#regularUnderWay === 0) return',
-    replace: 'if (this.#regularUnderWay >= 0) return',
-  },
-  {
     name: 'acknowledged-before-it-is-persisted',
     invariant: 'I7',
     file: 'src/ingest/watermark.ts',
