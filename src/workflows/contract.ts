@@ -57,7 +57,7 @@ export const UPDATES_IN_FLIGHT_MAX = 4;
  * replays all its partitions at once, on one thread, and what is not done in time is begun anew from the start, again and
  * again where the machine is busy.
  */
-export const WORKFLOW_TASK_MS = 10_000;
+export const WORKFLOW_TASK_MS = 6_000;
 
 /** The workflow id of a partition. */
 export function partitionWorkflowId(stream: string, partition: number): string {

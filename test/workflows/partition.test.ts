@@ -103,6 +103,7 @@ describe('a chunk that is ready', () => {
       lease: '2',
       settledTotal: '5',
       unfinished: 0,
+      underWay: [],
       waiting: [],
     });
   });
