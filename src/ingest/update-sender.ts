@@ -150,8 +150,8 @@ export class UpdateSender {
   }
 
   /**
-   * Rejects when the workflow, asked twice, did not know of the Update. Under chaos a server that came back told of an
-   * Update as accepted, and let its sender wait for a result for good, though its workflow had nothing to do.
+   * Rejects when the workflow, asked twice, did not know of the Update. Nothing else bounds the wait: the SDK asks for ever for
+   * the result of an Update that the server said it has taken. Sending the same events again is harmless.
    */
   async #untilForgotten(chunk: Chunk, signal: AbortSignal): Promise<never> {
     const id = chunkUpdateId(chunk);
