@@ -128,6 +128,8 @@ export class Rig {
   readonly #native: NativeConnection;
   readonly #publishers: { close(): Promise<unknown> }[] = [];
   readonly #ingests: RunningIngest[] = [];
+  /** Ingests that were opened, by the endpoint of the engine that they connect to. */
+  readonly #connected = new Map<string, number>();
   #streams: string[] = [];
   #worker: Worker | undefined;
   #working: Promise<void> | undefined;
@@ -271,16 +273,21 @@ export class Rig {
     });
     const running = new RunningIngest(ingest, lines, release);
     this.#ingests.push(running);
+    this.#connected.set(options.endpoint, (this.#connected.get(options.endpoint) ?? 0) + 1);
     return running;
   }
 
   /**
    * Sends messages as fast as they are taken. To an ingest that closed just before, and whose end has not arrived yet, the
-   * first of them would go and be lost: that is waited for, but not for ever, since two may be meant to live at once.
+   * first of them would go and be lost: that is waited for, and that the one opened last has arrived, but not for ever, since
+   * two may be meant to live at once.
    */
   async send(engine: PushPublisher, messages: Iterable<readonly Buffer[]>): Promise<void> {
     const giveUpMs = Date.now() + PEER_GONE_MS_MAX;
-    while (engine.peersSeen - engine.peersLost > 1 && Date.now() < giveUpMs) await sleep(10);
+    const connected = this.#connected.get(engine.endpoint) ?? 0;
+    const isSettled = (): boolean =>
+      engine.peersSeen >= connected && engine.peersSeen - engine.peersLost <= 1;
+    while (!isSettled() && Date.now() < giveUpMs) await sleep(10);
     for (const frames of messages) await engine.publish(frames as unknown as Frames);
   }
 
