@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { policies, types, Client } from 'cassandra-driver';
-import { closeReplacedHosts, type LedgerOptions } from '../../src/ledger/connection.ts';
+import { mendDriver, type LedgerOptions } from '../../src/ledger/connection.ts';
 
 const POLL_MS = 100;
 const READ_MS_MAX = 2_000;
@@ -36,7 +36,7 @@ export class WatermarkWatch {
         retry: new policies.retry.FallthroughRetryPolicy(),
       },
     });
-    closeReplacedHosts(this.#client);
+    mendDriver(this.#client);
     this.#ended = this.#poll();
   }
 

@@ -6,6 +6,9 @@ import { connect } from '../../src/ledger/connection.ts';
 import { TcpProxy } from '../chaos/proxy.ts';
 import { testLedgerOptions } from '../support/database.ts';
 
+/** Of the driver's insides. */
+const REFRESH = '_refresh';
+const REFRESH_HOSTS = '_refreshHosts';
 const OUTAGES = 3;
 /** Longer than the driver takes to see that no node is left. */
 const OUTAGE_MS = 1_000;
@@ -51,5 +54,28 @@ test('after outages of the server, a shutdown closes every connection, and none 
     expect(proxy.counts).toMatchObject({ connections, cutConnections });
   } finally {
     await proxy.close();
+  }
+});
+
+test('two searches for a control connection at once end no process, and there is one in the end', async () => {
+  const client = await connect(testLedgerOptions('system'));
+  try {
+    const { controlConnection: control } = client as unknown as {
+      readonly controlConnection: Record<typeof REFRESH | typeof REFRESH_HOSTS, () => Promise<void>> & {
+        connection: unknown;
+      };
+    };
+    const refreshHosts = control[REFRESH_HOSTS].bind(control);
+    // As where another search begins meanwhile, and takes the connection away.
+    control[REFRESH_HOSTS] = () => {
+      control[REFRESH_HOSTS] = refreshHosts;
+      control.connection = null;
+      return Promise.reject(new Error('the connection was closed'));
+    };
+    await control[REFRESH]();
+    await expect.poll(() => control.connection, { timeout: 10_000 }).not.toBeNull();
+    await untilAnswered(client);
+  } finally {
+    await client.shutdown();
   }
 });
