@@ -140,11 +140,7 @@ export async function partitionStatuses(
 ): Promise<(PartitionStatus | 'never-started' | 'no-answer')[]> {
   const asked = numbers.map(async (partition) => {
     try {
-      const deadline = Date.now() + ANSWER_MS_MAX;
-      const status = await temporal.withDeadline(deadline, () =>
-        partitionStatus(temporal, stream, partition),
-      );
-      return status ?? 'never-started';
+      return (await partitionStatus(temporal, stream, partition, ANSWER_MS_MAX)) ?? 'never-started';
     } catch {
       return 'no-answer';
     }

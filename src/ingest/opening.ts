@@ -161,9 +161,7 @@ async function unfinishedOf(
   partition: number,
 ): Promise<string | undefined> {
   try {
-    const status = await temporal.withDeadline(Date.now() + QUERY_MS_MAX, () =>
-      partitionStatus(temporal, stream, partition),
-    );
+    const status = await partitionStatus(temporal, stream, partition, QUERY_MS_MAX);
     if (!status) return undefined;
     if (BigInt(status.lease) > lease) throw new LeaseBehindError(lease, BigInt(status.lease));
     if (status.unfinished > 0) return `still has ${status.unfinished} unfinished Updates`;

@@ -167,11 +167,8 @@ export class UpdateSender {
 
   /** What a partition says that it is at; undefined where it does not say. */
   async #underWay({ stream, partition }: Chunk): Promise<readonly string[] | undefined> {
-    const { client } = this.#options;
     try {
-      const status = await client.withDeadline(Date.now() + STATUS_MS_MAX, () =>
-        partitionStatus(client, stream, partition),
-      );
+      const status = await partitionStatus(this.#options.client, stream, partition, STATUS_MS_MAX);
       // One that was never started knows of nothing.
       return status ? status.underWay : [];
     } catch {
@@ -222,15 +219,21 @@ class ForgottenUpdate extends Error {
   override readonly name = 'ForgottenUpdate';
 }
 
-/** Asks a partition's workflow for its state; undefined where it was never started. */
+/**
+ * Asks a partition's workflow for its state; undefined where it was never started.
+ *
+ * @param msMax when to give up, ms; left out where the caller waits as long as the client does
+ */
 export async function partitionStatus(
   client: Client,
   stream: string,
   partition: number,
+  msMax?: number,
 ): Promise<PartitionStatus | undefined> {
   const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
+  const query = (): Promise<PartitionStatus> => handle.query<PartitionStatus>(STATUS_QUERY);
   try {
-    return await handle.query<PartitionStatus>(STATUS_QUERY);
+    return await (msMax === undefined ? query() : client.withDeadline(Date.now() + msMax, query));
   } catch (error) {
     if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
     throw error;
