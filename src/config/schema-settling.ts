@@ -96,8 +96,9 @@ export const ingest = z.object({
   ),
   leaseMs: count(
     'SETTLED_INGEST_LEASE_MS',
-    'How long the lease of an ingest is good after each renewal, in ms. An ingest that cannot renew it for so long ' +
-      'ends; one that stands by takes over so long after another was last heard of.',
+    'How long the lease of an ingest is good after each renewal, in ms. An ingest that cannot renew it for nine tenths ' +
+      'of that ends its stream and stands by (--no-standby: ends); one that stands by takes over eleven tenths of it ' +
+      'after another was last heard of.',
     1_000,
     600_000,
     10_000,

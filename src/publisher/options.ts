@@ -35,7 +35,10 @@ export interface PublisherOptions {
   readonly curve?: Pick<CurveOptions, 'keys' | 'peers'> | undefined;
   /** Messages queued in the PUSH socket, at most. @default 1000 */
   readonly sendHighWaterMark?: number;
-  /** Told what a person should know: of each kind the first few, then one in ten seconds with how many were passed over. */
+  /**
+   * Told what a person should know: of each kind the first few, then one in ten seconds with how many were passed over; of
+   * refused peers each key once in ten seconds.
+   */
   readonly onNotice?: (notice: PublisherNotice) => void;
 }
 

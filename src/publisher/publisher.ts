@@ -141,11 +141,13 @@ export class Publisher {
         onConnect: () => {
           if (publisher) publisher.#peerCame();
         },
-        onDisconnect: () =>
-          options.onNotice?.({
-            kind: 'peer-lost',
-            text: 'an ingest is gone; what it had not taken is sent again when one asks',
-          }),
+        onDisconnect: () => {
+          if (publisher)
+            publisher.#tell(
+              'peer-lost',
+              'an ingest is gone; what it had not taken is sent again when one asks',
+            );
+        },
       });
       const opened = new Publisher(options, outbox, push, refused);
       publisher = opened;

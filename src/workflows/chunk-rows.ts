@@ -79,8 +79,7 @@ export function faultsOfChunk(chunk: Chunk, stream: string, partition: number): 
 
 function faultsOfLimits(limits: Chunk['limits'], faults: string[]): void {
   for (const [name, value] of Object.entries(limits ?? {}))
-    if (name !== 'activity' && !(typeof value === 'number' && value > 0))
-      faults.push(`"${String(value)}" is no limit ${name}`);
+    if (!(typeof value === 'number' && value > 0)) faults.push(`"${String(value)}" is no limit ${name}`);
 }
 
 function faultsOfRows(name: string, rows: Rows, columns: string, faults: string[]): void {

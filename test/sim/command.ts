@@ -8,25 +8,35 @@ import { Simulation, type Outcome } from './simulation.ts';
 /** Lines of a failing seed's trace that are printed; all of them with --trace. */
 const TRACE_LINES_MAX = 200;
 
+const FAULTY_CALL_EXIT_CODE = 2;
+
 takeOverTime();
 /** Frames of a stack. Errors are many here, and mostly ordinary. */
 const STACK_FRAMES = 0;
 const STACK_FRAMES_TRACED = 10;
 
+/** What may be asked for. */
+const OPTIONS = {
+  seeds: { type: 'string', default: '200' },
+  from: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  jobs: { type: 'string', default: '1' },
+  failures: { type: 'string', default: '5' },
+  trace: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const;
+
+function valuesOf(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values;
+  } catch (error) {
+    return faultyCall(error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** Runs the command. */
 export async function command(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      seeds: { type: 'string', default: '200' },
-      from: { type: 'string', default: '1' },
-      seed: { type: 'string' },
-      jobs: { type: 'string', default: '1' },
-      failures: { type: 'string', default: '5' },
-      trace: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  const values = valuesOf(args);
   const { failures: failuresMax, trace, json, jobs } = values;
   const startedMs = realNowMs();
   const [, thisFile = ''] = process.argv;
@@ -61,10 +71,14 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value <= 0) {
-    process.stderr.write(`--${name}: "${text}" is no whole number above 0\n`);
-    process.exit(2);
+    faultyCall(`--${name}: "${text}" is no whole number above 0`);
   }
   return value;
+}
+
+function faultyCall(problem: string): never {
+  process.stderr.write(`${problem}\n`);
+  process.exit(FAULTY_CALL_EXIT_CODE);
 }
 
 /** Runs seeds one after the other, until as many have failed as may. */

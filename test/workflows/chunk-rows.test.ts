@@ -54,7 +54,7 @@ describe('the check of a chunk', () => {
   });
 
   test('names limits that are none', () => {
-    const limits = { ...QUICK, updatesPerRunMax: 0, activity: 'local' as const };
+    const limits = { ...QUICK, updatesPerRunMax: 0 };
     expect(faultsOfChunk(chunkOf('s', 1, 1, { limits: { ...limits, updatesPerRunMax: 9 } }), 's', 0)).toBe(
       undefined,
     );

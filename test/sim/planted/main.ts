@@ -14,14 +14,8 @@ import { plant } from './plant.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '5000' },
-    from: { type: 'string', default: '1' },
-    only: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const NOT_FOUND_EXIT_CODE = 1;
+const BROKEN_EXIT_CODE = 2;
 
 /** What was seen of a planted bug. `seeds`: how many were run, the one that found it included. */
 interface Finding {
@@ -31,35 +25,51 @@ interface Finding {
   readonly by: string;
 }
 
-const only = values.only?.split(',');
-const unknown = only?.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name)) ?? [];
-if (unknown.length > 0) {
-  process.stderr.write(`no bug is named ${unknown.join(', ')}: test/sim/planted/bugs.ts has their names\n`);
-  process.exit(2);
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '5000' },
+      from: { type: 'string', default: '1' },
+      only: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const only = values.only?.split(',');
+  const unknown = only?.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name)) ?? [];
+  if (unknown.length > 0) {
+    throw new Error(`no bug is named ${unknown.join(', ')}: test/sim/planted/bugs.ts has their names`);
+  }
+
+  const planted: Record<string, Finding> = {};
+  for (const bug of PLANTED_BUGS) {
+    if (only && !only.includes(bug.name)) continue;
+    const { folder, remove } = plant(ROOT, bug);
+    try {
+      const { seeds, from } = values;
+      const file = await bundleInto(folder, folder);
+      const args = [...NODE_FLAGS, file, '--seeds', seeds, '--from', from, '--failures', '1', '--json'];
+      const run = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 28 });
+      const result = /^\{.*\}$/m.exec(run.stdout)?.[0];
+      if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
+      const { seeds: ran, violations } = JSON.parse(result) as { seeds: number; violations: number };
+      const by = /^VIOLATION in seed \d+: (.*)$/m.exec(run.stderr)?.[1] ?? '';
+      planted[bug.name] = { found: violations > 0, seeds: ran, invariant: bug.invariant, by };
+      process.stderr.write(
+        `${bug.invariant.padEnd(4)} ${bug.name}: ${violations > 0 ? `found in ${ran} seeds: ${by.slice(0, 140)}` : `NOT FOUND in ${ran} seeds`}\n`,
+      );
+    } finally {
+      remove();
+    }
+  }
+  const missed = Object.values(planted).filter(({ found }) => !found).length;
+  if (values.json) process.stdout.write(`${JSON.stringify({ planted })}\n`);
+  else process.stdout.write(`${Object.keys(planted).length} bugs planted, ${missed} not found\n`);
+  return missed > 0 ? NOT_FOUND_EXIT_CODE : 0;
 }
 
-const planted: Record<string, Finding> = {};
-for (const bug of PLANTED_BUGS) {
-  if (only && !only.includes(bug.name)) continue;
-  const { folder, remove } = plant(ROOT, bug);
-  try {
-    const { seeds, from } = values;
-    const file = await bundleInto(folder, folder);
-    const args = [...NODE_FLAGS, file, '--seeds', seeds, '--from', from, '--failures', '1', '--json'];
-    const run = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 28 });
-    const result = /^\{.*\}$/m.exec(run.stdout)?.[0];
-    if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
-    const { seeds: ran, violations } = JSON.parse(result) as { seeds: number; violations: number };
-    const by = /^VIOLATION in seed \d+: (.*)$/m.exec(run.stderr)?.[1] ?? '';
-    planted[bug.name] = { found: violations > 0, seeds: ran, invariant: bug.invariant, by };
-    process.stderr.write(
-      `${bug.invariant.padEnd(4)} ${bug.name}: ${violations > 0 ? `found in ${ran} seeds: ${by.slice(0, 140)}` : `NOT FOUND in ${ran} seeds`}\n`,
-    );
-  } finally {
-    remove();
-  }
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = BROKEN_EXIT_CODE;
 }
-const missed = Object.values(planted).filter(({ found }) => !found).length;
-if (values.json) process.stdout.write(`${JSON.stringify({ planted })}\n`);
-else process.stdout.write(`${Object.keys(planted).length} bugs planted, ${missed} not found\n`);
-process.exitCode = missed > 0 ? 1 : 0;
