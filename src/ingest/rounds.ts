@@ -7,7 +7,7 @@
  */
 
 /** One that is not full leaves beside another only where nothing has left for so long: something waits there, ms. */
-const BESIDE_MS = 1_000;
+const BESIDE_MS = 2_000;
 /** A round that is not back by then no longer keeps others from leaving: some partition may wait for a person, ms. */
 const ROUND_MS_MAX = 5_000;
 

@@ -83,18 +83,18 @@ describe('a round', () => {
     await push(1);
     await push(1);
     expect(sizes()).toEqual([1]);
-    await pass(1_000);
+    await pass(2_000);
     expect(sizes()).toEqual([1, 1]);
     await push(2);
     expect(sizes()).toEqual([1, 1]);
-    await pass(1_000);
+    await pass(2_000);
     expect(sizes()).toEqual([1, 1, 2]);
   });
 
   test('that comes when nothing has left for a second leaves at once', async () => {
     const { push, pass, sizes } = roundsUnderTest();
     await push(1);
-    await pass(1_000);
+    await pass(2_000);
     await push(1);
     expect(sizes()).toEqual([1, 1]);
   });
