@@ -1,16 +1,22 @@
 /** The command behind main.ts, in the process that it starts. */
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
-import { runInProcesses, type Report } from './jobs.ts';
+import { runInProcesses, type Report, type SeedsSoFar } from './jobs.ts';
 import { realNowMs, takeOverTime } from './machine.ts';
+import { Meter } from './meter.ts';
 import { Simulation, type Outcome } from './simulation.ts';
 
 /** Lines of a failing seed's trace that are printed; all of them with --trace. */
 const TRACE_LINES_MAX = 200;
 
+const VIOLATION_EXIT_CODE = 1;
 const FAULTY_CALL_EXIT_CODE = 2;
+const INTERRUPTED_EXIT_CODE = 130;
+/** How often a process of several says how far it is, in seeds. */
+const TOLD_EVERY_SEEDS = 20;
 
 takeOverTime();
+const interruption = new AbortController();
 /** Frames of a stack. Errors are many here, and mostly ordinary. */
 const STACK_FRAMES = 0;
 const STACK_FRAMES_TRACED = 10;
@@ -42,10 +48,20 @@ export async function command(args: string[]): Promise<void> {
   const [, thisFile = ''] = process.argv;
   const first = wholeNumber('from', values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
+  const meter = new Meter(count);
+  const onProgress = ({ seeds, violations }: SeedsSoFar): void => {
+    meter.note(seeds, violations);
+    if (seeds % TOLD_EVERY_SEEDS === 0) process.send?.({ seeds, violations });
+  };
+  // The seed under way is run to its end; what was run is reported.
+  const interrupt = (): void => interruption.abort();
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const more = ['--failures', failuresMax];
   const report =
     Number(jobs) > 1
-      ? await runInProcesses(thisFile, wholeNumber('jobs', jobs), first, count, ['--failures', failuresMax])
-      : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace);
+      ? await runInProcesses(thisFile, wholeNumber('jobs', jobs), first, count, more, onProgress)
+      : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace, onProgress);
+  meter.end();
   const seconds = (realNowMs() - startedMs) / 1_000;
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else {
@@ -56,7 +72,10 @@ export async function command(args: string[]): Promise<void> {
   process.stderr.write(`${(report.seeds / seconds).toFixed(1)} seeds/s\n`);
   // A reader may be slow, and an exit does not wait for him.
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  process.exit(report.violations > 0 ? 1 : 0);
+  if (interruption.signal.aborted)
+    process.stderr.write(`interrupted: ${report.seeds} of ${count} seeds were run\n`);
+  if (report.violations > 0) process.exit(VIOLATION_EXIT_CODE);
+  process.exit(interruption.signal.aborted ? INTERRUPTED_EXIT_CODE : 0);
 }
 
 /** Resolves once all that was written is written. */
@@ -82,16 +101,27 @@ function faultyCall(problem: string): never {
 }
 
 /** Runs seeds one after the other, until as many have failed as may. */
-async function runSeeds(first: number, count: number, failuresMax: number, trace: boolean): Promise<Report> {
+async function runSeeds(
+  first: number,
+  count: number,
+  failuresMax: number,
+  trace: boolean,
+  onProgress: (soFar: SeedsSoFar) => void,
+): Promise<Report> {
   const struck = new Map<FaultKind, number>();
   let seeds = 0;
   let violations = 0;
-  for (let seed = first; seed < first + count && violations < failuresMax; seed += 1) {
+  for (
+    let seed = first;
+    seed < first + count && violations < failuresMax && !interruption.signal.aborted;
+    seed += 1
+  ) {
     const outcome = await runSeed(seed, trace);
     seeds += 1;
     for (const [kind, times] of outcome.struck) struck.set(kind, (struck.get(kind) ?? 0) + times);
     const isFaulty = outcome.violations.length > 0;
     if (isFaulty) violations += 1;
+    onProgress({ seeds, violations });
     if (trace) tell(outcome, true);
     // A run is the same every time: its trace is made when it is wanted.
     else if (isFaulty) tell(await runSeed(seed, true), false);

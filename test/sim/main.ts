@@ -1,6 +1,7 @@
 /**
  * `npm run sim -- [--seeds N] [--from S] [--jobs J] [--seed S] [--failures N] [--trace] [--json]`: runs seeds and says what struck and
- * what did not hold. Data to stdout, talk to stderr. Exit codes: 0 no violation, 1 a violation, 2 a faulty call.
+ * what did not hold. Data to stdout, talk to stderr. Exit codes: 0 no violation, 1 a violation, 2 a faulty call, 130
+ * interrupted (by SIGINT or SIGTERM: what was run is reported).
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -33,6 +33,18 @@ describe('the simulation', () => {
     expect(ordinary).toBeGreaterThanOrEqual(3 * SEEDS);
   }, 600_000);
 
+  it('reports what it ran where it is interrupted', async () => {
+    const run = sim('--seeds', '100000', '--jobs', '2', '--json');
+    setTimeout(() => run.kill('SIGINT'), 8_000);
+    const { exitCode, stdout, stderr } = await run;
+    expect(exitCode, stderr).toBe(130);
+    const { seeds, violations } = JSON.parse(stdout) as { seeds: number; violations: number };
+    expect(violations).toBe(0);
+    expect(seeds).toBeGreaterThan(0);
+    expect(seeds).toBeLessThan(100_000);
+    expect(stderr).toContain(`interrupted: ${seeds} of 100000 seeds were run`);
+  }, 60_000);
+
   it('gives the same trace for the same seed, and another for another', async () => {
     const [once, again, other] = await Promise.all([
       sim('--seed', '7', '--trace'),
