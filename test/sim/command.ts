@@ -48,7 +48,8 @@ export async function command(args: string[]): Promise<void> {
   const [, thisFile = ''] = process.argv;
   const first = wholeNumber('from', values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
-  const meter = new Meter(count);
+  // One of several processes tells the one that started it, which paints for all.
+  const meter = new Meter(count, process.send ? undefined : process.stderr);
   const onProgress = ({ seeds, violations }: SeedsSoFar): void => {
     meter.note(seeds, violations);
     if (seeds % TOLD_EVERY_SEEDS === 0) process.send?.({ seeds, violations });

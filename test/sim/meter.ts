@@ -11,9 +11,10 @@ export class Meter {
   readonly #startedMs = realNowMs();
   #paintedMs = 0;
 
-  constructor(total: number, stream: WriteStream = process.stderr) {
+  /** @param stream where it is painted, if that is a terminal */
+  constructor(total: number, stream: WriteStream | undefined) {
     this.#total = total;
-    this.#terminal = stream.isTTY ? stream : undefined;
+    this.#terminal = stream?.isTTY ? stream : undefined;
   }
 
   /** So many seeds are done, so many of them with violations. */
