@@ -168,7 +168,7 @@ export class UpdateSender {
   /** What a partition says that it is at; undefined where it does not say. */
   async #underWay({ stream, partition }: Chunk): Promise<readonly string[] | undefined> {
     try {
-      const status = await partitionStatus(this.#options.client, stream, partition, STATUS_MS_MAX);
+      const status = await this.#status(stream, partition);
       // One that was never started knows of nothing.
       return status ? status.underWay : [];
     } catch {
@@ -177,9 +177,8 @@ export class UpdateSender {
     }
   }
 
-  /** The state of a partition's workflow; undefined where it was never started. */
-  async status(stream: string, partition: number): Promise<PartitionStatus | undefined> {
-    return partitionStatus(this.#options.client, stream, partition);
+  async #status(stream: string, partition: number): Promise<PartitionStatus | undefined> {
+    return partitionStatus(this.#options.client, stream, partition, STATUS_MS_MAX);
   }
 
   /** Resolves when it is worth sending to a halted partition again: a person resumed it, or doubt may have passed. */
@@ -191,7 +190,7 @@ export class UpdateSender {
     while (!this.#closed) {
       await this.#options.pause(HALT_POLL_MS);
       try {
-        if (!(await this.status(stream, partition))?.halt) return;
+        if (!(await this.#status(stream, partition))?.halt) return;
       } catch {
         // A worker or server that is away does not resume a partition.
       }
@@ -222,18 +221,18 @@ class ForgottenUpdate extends Error {
 /**
  * Asks a partition's workflow for its state; undefined where it was never started.
  *
- * @param msMax when to give up, ms; left out where the caller waits as long as the client does
+ * @param msMax when to give up, ms
  */
 export async function partitionStatus(
   client: Client,
   stream: string,
   partition: number,
-  msMax?: number,
+  msMax: number,
 ): Promise<PartitionStatus | undefined> {
   const handle = client.workflow.getHandle(partitionWorkflowId(stream, partition));
   const query = (): Promise<PartitionStatus> => handle.query<PartitionStatus>(STATUS_QUERY);
   try {
-    return await (msMax === undefined ? query() : client.withDeadline(Date.now() + msMax, query));
+    return await client.withDeadline(Date.now() + msMax, query);
   } catch (error) {
     if (error instanceof Error && error.name === 'WorkflowNotFoundError') return undefined;
     throw error;
