@@ -247,8 +247,10 @@ export class Ingest {
       }
     } catch (error) {
       if (error instanceof StreamStopped) this.#stop(error);
-      // What fails once the stream has stopped is not tried again, and says nothing more than why it stopped.
-      else if (!this.#stopped) throw error;
+      else if (!this.#closing) throw error;
+      // Not tried again: the message was not taken, so the engine sends it to the next ingest.
+      else if (!this.#stopped)
+        this.#options.log.warn({ problem: String(error) }, 'closed while a message was being checked');
     } finally {
       this.close();
       await this.#drain();

@@ -47,6 +47,20 @@ function altered([topic, data]: Frames): Frames {
   return [topic, Buffer.from(other)];
 }
 
+/** The same client, whose requests fail while the database is away. */
+function interposed(client: Client, isAway: () => boolean): Client {
+  return new Proxy(client, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...given: unknown[]) =>
+        isAway() && ['execute', 'batch', 'eachRow'].includes(String(name))
+          ? Promise.reject(new Error('no host answers'))
+          : (value.apply(target, given) as unknown);
+    },
+  });
+}
+
 describe('a numbered ingest that is started again', () => {
   test('opens no socket where another has taken the lease meanwhile, though its own clock does not say so yet', async () => {
     const stream = rig.stream();
@@ -114,6 +128,29 @@ describe('a numbered ingest that is started again', () => {
     await rig.send(engine, messages);
     await again.untilSettled(messages.length);
     expect((await rig.audit(stream, oracle)).findings).toEqual([]);
+  });
+
+  test('that is asked to end while the database is away ends in order, and says what it left undone', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const before = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, messages.slice(0, 70));
+    await before.untilSettled(70);
+    await before.close();
+    let isAway = false;
+    const cassandra = interposed(rig.database.client, () => isAway);
+    const again = await rig.ingest({ stream, endpoint: engine.endpoint, cassandra, drainMsMax: 300 });
+    isAway = true;
+    // To be compared with its line, which nobody can read now.
+    await rig.send(engine, messages.slice(0, 1));
+    await until('it is tried again', () => again.said('checking a message again').length > 0);
+    expect(await again.close()).toMatchObject({
+      kind: 'closed',
+      unsettled: 0,
+      progress: { watermark: '70' },
+    });
+    expect(again.said('closed while')).toHaveLength(1);
   });
 
   test('takes the stream over from one that still runs, which stops, and says nothing about the stream', async () => {
