@@ -3,6 +3,7 @@
  * stdout, talk to stderr, and to a terminal only what changes.
  */
 import { Command, InvalidArgumentError } from 'commander';
+import { LiveLine } from '../../src/logging/live-line.ts';
 import { fuzz, type FuzzReport } from './run.ts';
 
 /** A crash, a frame not accounted for, an event that changed, or a reason that never struck. */
@@ -19,17 +20,14 @@ interface Flags {
 }
 
 async function run(flags: Flags): Promise<void> {
-  let shownMs = 0;
-  const isTerminal = process.stderr.isTTY;
+  const progress = new LiveLine({ everyMs: PROGRESS_MS });
   const report = await fuzz({
     ...flags,
     onProgress: (done) => {
-      if (!isTerminal || performance.now() - shownMs < PROGRESS_MS) return;
-      shownMs = performance.now();
-      process.stderr.write(`\r${done} of ${flags.frames} frames`);
+      progress.show(() => `${done} of ${flags.frames} frames`);
     },
   });
-  if (shownMs > 0) process.stderr.write('\r\u001b[K');
+  progress.end();
   process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
   for (const failure of report.failures) process.stderr.write(`${JSON.stringify(failure)}\n`);
   if (!isClean(report)) process.exitCode = FOUND_EXIT_CODE;

@@ -47,20 +47,6 @@ function altered([topic, data]: Frames): Frames {
   return [topic, Buffer.from(other)];
 }
 
-/** The same client, whose requests fail while the database is away. */
-function interposed(client: Client, isAway: () => boolean): Client {
-  return new Proxy(client, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      return (...given: unknown[]) =>
-        isAway() && ['execute', 'batch', 'eachRow'].includes(String(name))
-          ? Promise.reject(new Error('no host answers'))
-          : (value.apply(target, given) as unknown);
-    },
-  });
-}
-
 describe('a numbered ingest that is started again', () => {
   test('opens no socket where another has taken the lease meanwhile, though its own clock does not say so yet', async () => {
     const stream = rig.stream();
@@ -74,7 +60,8 @@ describe('a numbered ingest that is started again', () => {
 
   const { messages, oracle } = simulated({ trades: 60 });
 
-  test('takes what is settled for duplicates, and goes on after the watermark', async () => {
+  /** A stream of which an ingest that is closed has settled the first 70 messages. */
+  const begun = async () => {
     await rig.startWorker();
     const stream = rig.stream();
     const engine = await rig.engine();
@@ -82,6 +69,11 @@ describe('a numbered ingest that is started again', () => {
     await rig.send(engine, messages.slice(0, 70));
     await before.untilSettled(70);
     await before.close();
+    return { stream, engine, before };
+  };
+
+  test('takes what is settled for duplicates, and goes on after the watermark', async () => {
+    const { stream, engine, before } = await begun();
     const again = await rig.ingest({ stream, endpoint: engine.endpoint });
     expect(again.ingest.lease).toBe(before.ingest.lease + 1n);
     await rig.send(engine, messages);
@@ -91,13 +83,7 @@ describe('a numbered ingest that is started again', () => {
   });
 
   test('stops by name at other content under a settled number, though the numbers go on', async () => {
-    await rig.startWorker();
-    const stream = rig.stream();
-    const engine = await rig.engine();
-    const before = await rig.ingest({ stream, endpoint: engine.endpoint });
-    await rig.send(engine, messages.slice(0, 70));
-    await before.untilSettled(70);
-    await before.close();
+    const { stream, engine } = await begun();
     const again = await rig.ingest({ stream, endpoint: engine.endpoint });
     await rig.send(engine, messages.with(41, altered(messages[41]!)));
     expect(await again.ended).toMatchObject({
@@ -131,15 +117,9 @@ describe('a numbered ingest that is started again', () => {
   });
 
   test('that is asked to end while the database is away ends in order, and says what it left undone', async () => {
-    await rig.startWorker();
-    const stream = rig.stream();
-    const engine = await rig.engine();
-    const before = await rig.ingest({ stream, endpoint: engine.endpoint });
-    await rig.send(engine, messages.slice(0, 70));
-    await before.untilSettled(70);
-    await before.close();
+    const { stream, engine } = await begun();
     let isAway = false;
-    const cassandra = interposed(rig.database.client, () => isAway);
+    const cassandra = failing(rig.database.client, () => isAway);
     const again = await rig.ingest({ stream, endpoint: engine.endpoint, cassandra, drainMsMax: 300 });
     isAway = true;
     // To be compared with its line, which nobody can read now.

@@ -78,7 +78,7 @@ describe('a round', () => {
     expect(sizes()).toEqual([10, 10, 10, 10, 20]);
   });
 
-  test('that is not full leaves beside others where nothing has left for a second', async () => {
+  test('that is not full leaves beside others where nothing has left for a while', async () => {
     const { push, pass, sizes } = roundsUnderTest();
     await push(1);
     await push(1);
@@ -91,7 +91,7 @@ describe('a round', () => {
     expect(sizes()).toEqual([1, 1, 2]);
   });
 
-  test('that comes when nothing has left for a second leaves at once', async () => {
+  test('that comes when nothing has left for a while leaves at once', async () => {
     const { push, pass, sizes } = roundsUnderTest();
     await push(1);
     await pass(2_000);

@@ -1,9 +1,9 @@
 /** The command behind main.ts, in the process that it starts. */
 import { parseArgs } from 'node:util';
+import { LiveLine } from '../../src/logging/live-line.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { runInProcesses, type Report, type SeedsSoFar } from './jobs.ts';
 import { realNowMs, takeOverTime } from './machine.ts';
-import { Meter } from './meter.ts';
 import { Simulation, type Outcome } from './simulation.ts';
 
 /** Lines of a failing seed's trace that are printed; all of them with --trace. */
@@ -12,6 +12,7 @@ const TRACE_LINES_MAX = 200;
 const VIOLATION_EXIT_CODE = 1;
 const FAULTY_CALL_EXIT_CODE = 2;
 const INTERRUPTED_EXIT_CODE = 130;
+const PROGRESS_MS = 500;
 /** How often a process of several says how far it is, in seeds. */
 const TOLD_EVERY_SEEDS = 20;
 
@@ -48,11 +49,11 @@ export async function command(args: string[]): Promise<void> {
   const [, thisFile = ''] = process.argv;
   const first = wholeNumber('from', values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
-  // One of several processes tells the one that started it, which paints for all.
-  const meter = new Meter(count, process.send ? undefined : process.stderr);
-  const onProgress = ({ seeds, violations }: SeedsSoFar): void => {
-    meter.note(seeds, violations);
-    if (seeds % TOLD_EVERY_SEEDS === 0) process.send?.({ seeds, violations });
+  const line = new LiveLine({ everyMs: PROGRESS_MS, nowMs: realNowMs });
+  const onProgress = (soFar: SeedsSoFar): void => {
+    // One of several processes tells the one that started it, which shows it for all.
+    if (!process.send) line.show(() => progressText(soFar, count, realNowMs() - startedMs));
+    else if (soFar.seeds % TOLD_EVERY_SEEDS === 0) process.send(soFar);
   };
   // The seed under way is run to its end; what was run is reported.
   const interrupt = (): void => interruption.abort();
@@ -62,7 +63,7 @@ export async function command(args: string[]): Promise<void> {
     Number(jobs) > 1
       ? await runInProcesses(thisFile, wholeNumber('jobs', jobs), first, count, more, onProgress)
       : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace, onProgress);
-  meter.end();
+  line.end();
   const seconds = (realNowMs() - startedMs) / 1_000;
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else {
@@ -71,12 +72,18 @@ export async function command(args: string[]): Promise<void> {
     process.stdout.write(`${report.seeds} seeds, ${report.violations} with violations\n`);
   }
   process.stderr.write(`${(report.seeds / seconds).toFixed(1)} seeds/s\n`);
-  // A reader may be slow, and an exit does not wait for him.
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   if (interruption.signal.aborted)
     process.stderr.write(`interrupted: ${report.seeds} of ${count} seeds were run\n`);
+  // A reader may be slow, and an exit does not wait for him.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   if (report.violations > 0) process.exit(VIOLATION_EXIT_CODE);
   process.exit(interruption.signal.aborted ? INTERRUPTED_EXIT_CODE : 0);
+}
+
+function progressText({ seeds, violations }: SeedsSoFar, count: number, ms: number): string {
+  const rate = seeds / (ms / 1_000);
+  const minutes = Math.ceil((count - seeds) / rate / 60);
+  return `${seeds} of ${count} seeds, ${violations} with violations, ${rate.toFixed(1)} seeds/s, ${minutes} min left`;
 }
 
 /** Resolves once all that was written is written. */
@@ -90,9 +97,8 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value <= 0) {
+  if (!Number.isSafeInteger(value) || value <= 0)
     faultyCall(`--${name}: "${text}" is no whole number above 0`);
-  }
   return value;
 }
 

@@ -1,17 +1,15 @@
 /** Seeds over several processes: each takes a range of its own, and their reports are added up. */
 import { spawn } from 'node:child_process';
 
-/** What a process reports of its seeds. */
-export interface Report {
-  readonly seeds: number;
-  readonly violations: number;
-  readonly faults: Readonly<Record<string, number>>;
-}
-
 /** What a process tells of how far it is, now and then. */
 export interface SeedsSoFar {
   readonly seeds: number;
   readonly violations: number;
+}
+
+/** What a process reports of its seeds. */
+export interface Report extends SeedsSoFar {
+  readonly faults: Readonly<Record<string, number>>;
 }
 
 /** A young generation that holds a whole seed is collected seldom. */
@@ -41,18 +39,20 @@ export async function runInProcesses(
   const soFar: SeedsSoFar[] = ranges.map(() => ({ seeds: 0, violations: 0 }));
   const noteOf = (job: number) => (told: SeedsSoFar) => {
     soFar[job] = told;
-    onProgress({
-      seeds: soFar.reduce((sum, { seeds: done }) => sum + done, 0),
-      violations: soFar.reduce((sum, { violations }) => sum + violations, 0),
-    });
+    onProgress(totalOf(soFar));
   };
   const reports = await Promise.all(ranges.map((range, job) => runRange(file, range, more, noteOf(job))));
   const faults: Record<string, number> = {};
   for (const report of reports)
     for (const [kind, times] of Object.entries(report.faults)) faults[kind] = (faults[kind] ?? 0) + times;
-  const sum = (of: (report: Report) => number): number =>
-    reports.reduce((total, report) => total + of(report), 0);
-  return { seeds: sum((one) => one.seeds), violations: sum((one) => one.violations), faults };
+  return { ...totalOf(reports), faults };
+}
+
+function totalOf(all: readonly SeedsSoFar[]): SeedsSoFar {
+  return {
+    seeds: all.reduce((sum, { seeds }) => sum + seeds, 0),
+    violations: all.reduce((sum, { violations }) => sum + violations, 0),
+  };
 }
 
 function runRange(

@@ -8,6 +8,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, loadConfig } from '../../config/index.ts';
+import { LiveLine } from '../../logging/live-line.ts';
 import { SCENARIOS, type Scenario, SimulationOptionsError } from '../../simulator/options.ts';
 import { writeOracle } from '../../simulator/oracle.ts';
 import {
@@ -155,11 +156,11 @@ async function run(
   const stream = flags.firstSequence === undefined ? whole : fromSequence(whole, flags.firstSequence);
   const startMs = performance.now();
   const lines = file === undefined ? undefined : new LineWriter(file);
-  const progress = new Progress();
+  const progress = new LiveLine({ everyMs: PROGRESS_INTERVAL_MS });
   const sent = await sendStream(stream, wire, {
     ...(flags.rate === undefined ? {} : { ratePerSecond: flags.rate }),
     onSent: (message, soFar) => {
-      progress.show(soFar);
+      if ((soFar.messages & 0xff) === 0) progress.show(() => `${soFar.messages} messages`);
       return lines?.write(message);
     },
   });
@@ -265,23 +266,6 @@ class LineWriter {
     const text = this.#text;
     this.#text = '';
     await this.#file.appendFile(text);
-  }
-}
-
-/** A line on stderr that is written over; on a terminal only. */
-class Progress {
-  #shownMs = 0;
-
-  show(sent: SentCounts): void {
-    if (!process.stderr.isTTY || (sent.messages & 0xff) !== 0) return;
-    const nowMs = performance.now();
-    if (nowMs - this.#shownMs < PROGRESS_INTERVAL_MS) return;
-    this.#shownMs = nowMs;
-    process.stderr.write(`\r${sent.messages} messages`);
-  }
-
-  end(): void {
-    if (this.#shownMs > 0) process.stderr.write('\r\u001b[K');
   }
 }
 

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { audit, FINDING_KINDS, type AuditReport, type Finding } from '../../audit/index.ts';
 import { loadConfig } from '../../config/index.ts';
 import { readConsistencyOf } from '../../ledger/connection.ts';
+import { LiveLine } from '../../logging/live-line.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { ledgerOptions } from '../ledger-options.ts';
 
@@ -34,12 +35,12 @@ async function verify(flags: Flags): Promise<void> {
 async function auditDatabase({ stream, oracle, record }: Flags): Promise<AuditReport> {
   const config = loadConfig(process.env);
   const client = await openDatabase(config);
-  const progress = new Progress();
+  const progress = new LiveLine({ everyMs: PROGRESS_INTERVAL_MS });
   try {
     return await audit(client, {
       record,
       consistency: readConsistencyOf(ledgerOptions(config)),
-      onProgress: (table, rows) => progress.show(table, rows),
+      onProgress: (table, rows) => progress.show(() => `reading ${table}: ${rows}`),
       ...(stream === undefined ? {} : { stream }),
       ...(oracle === undefined ? {} : { oracle }),
     });
@@ -105,22 +106,6 @@ function dismissedLines({ dismissed, explained, counts }: AuditReport): string[]
 
 function describeFinding({ kind, detail }: Finding): string {
   return `${kind}: ${detail}`;
-}
-
-/** A line on stderr that is written over; on a terminal only. */
-class Progress {
-  #shownMs = 0;
-
-  show(table: string, rows: number): void {
-    const nowMs = performance.now();
-    if (!process.stderr.isTTY || nowMs - this.#shownMs < PROGRESS_INTERVAL_MS) return;
-    this.#shownMs = nowMs;
-    process.stderr.write(`\r\u001b[Kreading ${table}: ${rows}`);
-  }
-
-  end(): void {
-    if (this.#shownMs > 0) process.stderr.write('\r\u001b[K');
-  }
 }
 
 /** Adds the command. */

@@ -36,9 +36,8 @@ async function main(): Promise<number> {
   });
   const only = values.only?.split(',');
   const unknown = only?.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name)) ?? [];
-  if (unknown.length > 0) {
+  if (unknown.length > 0)
     throw new Error(`no bug is named ${unknown.join(', ')}: test/sim/planted/bugs.ts has their names`);
-  }
 
   const planted: Record<string, Finding> = {};
   for (const bug of PLANTED_BUGS) {
