@@ -9,6 +9,7 @@ import {
   type RefusedPeer,
   secureSocket,
 } from '../../src/curve/index.ts';
+import { knockInTheClear } from './in-the-clear.ts';
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -48,8 +49,8 @@ describe('a PUSH socket with an allow-list', () => {
     // A stranger's key, no CURVE at all, and one who takes us for another.
     const strange = new Pull({ linger: 0 });
     await opened(strange, false, endpoint, stranger);
-    const plain = new Pull({ linger: 0 });
-    await opened(plain, false, endpoint);
+    const isTold = () => refused.some(({ kind }) => kind === 'no-curve');
+    await knockInTheClear(endpoint, () => new Pull({ linger: 0 }), isTold);
     const mistaken = new Pull({ linger: 0, reconnectInterval: 60_000 });
     await opened(mistaken, false, endpoint, friend, named(stranger));
     await vi.waitFor(() => expect(new Set(refused.map(({ kind }) => kind)).size).toBe(3), 10_000);
