@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { auth, Client, policies, types } from 'cassandra-driver';
+import { mendDriver } from './driver.ts';
 
 /** How to reach Cassandra, and how to speak with it. */
 export interface LedgerOptions {
@@ -72,44 +73,16 @@ export async function connect(
       : { authProvider: new auth.PlainTextAuthProvider(options.username, options.password ?? '') }),
     ...(options.tls ? { sslOptions: tlsOptions(options.tls) } : {}),
   });
-  mendDriver(client);
+  const { closeLeftOpen } = mendDriver(client);
   try {
     await client.connect();
     return client;
   } catch (error) {
     await client.shutdown();
     throw error;
+  } finally {
+    closeLeftOpen();
   }
-}
-
-/** What is used of the driver's insides: its search for a control connection. */
-const REFRESH = '_refresh';
-type ControlConnection = Record<typeof REFRESH, (hosts?: unknown) => Promise<void>>;
-
-/** After a failure of the driver's own, its control connection is looked for again, ms. */
-const REFRESH_MS = 1_000;
-
-/**
- * Mends two faults of the driver (4.10.0) after it has lost every node.
- *
- * When it finds one again, it takes a new host for it and forgets the one before with its pool, which goes on connecting, beyond
- * the client's shutdown too: that is closed. And where the control connection is looked for twice at once, the one that fails
- * finds that the other has taken its connection away, and throws a TypeError that nobody catches, which ends the process:
- * it is caught, and the search begins anew.
- */
-export function mendDriver(client: Client): void {
-  client.on('hostRemove', (host: { shutdown(): Promise<void> }) => {
-    host.shutdown().catch(() => undefined);
-  });
-  const { controlConnection } = client as unknown as { readonly controlConnection: ControlConnection };
-  const refresh = controlConnection[REFRESH].bind(controlConnection);
-  controlConnection[REFRESH] = async (hosts) => {
-    try {
-      await refresh(hosts);
-    } catch {
-      setTimeout(() => void controlConnection[REFRESH](), REFRESH_MS).unref();
-    }
-  };
 }
 
 function tlsOptions(tls: NonNullable<LedgerOptions['tls']>): ConnectionOptions {

@@ -86,6 +86,11 @@ export class TcpProxy {
     return { host: address, port };
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size / 2; // both ends of a connection are here
+  }
+
   get weather(): Weather {
     return this.#weather;
   }

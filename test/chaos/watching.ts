@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { policies, types, Client } from 'cassandra-driver';
-import { mendDriver, type LedgerOptions } from '../../src/ledger/connection.ts';
+import type { LedgerOptions } from '../../src/ledger/connection.ts';
+import { mendDriver } from '../../src/ledger/driver.ts';
 
 const POLL_MS = 100;
 const READ_MS_MAX = 2_000;

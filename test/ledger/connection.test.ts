@@ -1,18 +1,26 @@
 /** A connection that has lost its server and found it again: it works, and leaves nothing behind when it is shut down. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'cassandra-driver';
 import { expect, test } from 'vitest';
 import { connect } from '../../src/ledger/connection.ts';
 import { TcpProxy } from '../chaos/proxy.ts';
+import { makeCertificate, TlsEnd } from '../chaos/tls-end.ts';
 import { testLedgerOptions } from '../support/database.ts';
 
 /** Of the driver's insides. */
 const REFRESH = '_refresh';
 const REFRESH_HOSTS = '_refreshHosts';
-const OUTAGES = 3;
+const OUTAGES = 5;
+/** Two of the pool, one of which serves as control connection, and one that is just being replaced. */
+const CONNECTIONS_MAX = 3;
 /** Longer than the driver takes to see that no node is left. */
 const OUTAGE_MS = 1_000;
 const BACK_MS_MAX = 30_000;
+/** Its answer is long enough to be hit. */
+const LARGE = `SELECT * FROM system_schema.columns WHERE keyspace_name = 'system'`;
 
 async function untilAnswered(client: Client): Promise<void> {
   const deadline = performance.now() + BACK_MS_MAX;
@@ -24,7 +32,7 @@ async function untilAnswered(client: Client): Promise<void> {
   }
 }
 
-test('after outages of the server, a shutdown closes every connection, and none is opened any more', async () => {
+test('after outages of the server there are no more connections than before; a shutdown closes each, and none is opened any more', async () => {
   const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
   const proxy = await TcpProxy.open({
     listen: { host: '127.0.0.1', port: 0 },
@@ -45,6 +53,9 @@ test('after outages of the server, a shutdown closes every connection, and none 
       proxy.weather = { kind: 'fair' };
       await untilAnswered(client);
     }
+    await sleep(OUTAGE_MS);
+    expect(proxy.open).toBeGreaterThan(0);
+    expect(proxy.open).toBeLessThanOrEqual(CONNECTIONS_MAX);
     await client.shutdown();
     await sleep(200);
     const { connections, cutConnections } = proxy.counts;
@@ -52,6 +63,71 @@ test('after outages of the server, a shutdown closes every connection, and none 
     proxy.weather = { kind: 'cut' };
     await sleep(OUTAGE_MS);
     expect(proxy.counts).toMatchObject({ connections, cutConnections });
+  } finally {
+    await proxy.close();
+  }
+});
+
+test('after bytes were changed on the way, it answers again, with no more connections than before', async () => {
+  const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
+  const folder = mkdtempSync(join(tmpdir(), 'settled-connection-'));
+  const certificate = await makeCertificate(folder, ['127.0.0.1']);
+  const end = await TlsEnd.open(certificate, { host: contactPoints[0]!, port });
+  const proxy = await TcpProxy.open({ listen: { host: '127.0.0.1', port: 0 }, target: end.address, seed: 2 });
+  const over = new AbortController();
+  try {
+    const client = await connect({
+      contactPoints: [proxy.address.host],
+      port: proxy.address.port,
+      datacenter,
+      keyspace,
+      requestTimeoutMs: 1_000,
+      tls: { caPath: certificate.caPath },
+    });
+    // What an outage makes fail is asked again, as everybody does.
+    const asking = Array.from({ length: 4 }, async () => {
+      while (!over.signal.aborted) await client.execute(LARGE).catch(() => sleep(20));
+    });
+    for (let outage = 1; outage <= OUTAGES; outage += 1) {
+      proxy.weather = { kind: 'corrupt', everyBytes: 20_000, mask: 255 };
+      await sleep(2 * OUTAGE_MS);
+      proxy.weather = { kind: 'fair' };
+      await untilAnswered(client);
+    }
+    over.abort();
+    await Promise.all(asking);
+    await sleep(2 * OUTAGE_MS);
+    expect(proxy.open).toBeGreaterThan(0);
+    expect(proxy.open).toBeLessThanOrEqual(CONNECTIONS_MAX);
+    await client.shutdown();
+  } finally {
+    over.abort();
+    await proxy.close();
+    await end.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('a connection on which nothing comes any more is cut and replaced', async () => {
+  const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
+  const proxy = await TcpProxy.open({
+    listen: { host: '127.0.0.1', port: 0 },
+    target: { host: contactPoints[0]!, port },
+    seed: 1,
+  });
+  try {
+    const client = await connect({
+      contactPoints: [proxy.address.host],
+      port: proxy.address.port,
+      datacenter,
+      keyspace,
+      requestTimeoutMs: 500,
+    });
+    const { connections } = proxy.counts;
+    proxy.weather = { kind: 'silent' };
+    await expect(client.execute('SELECT key FROM system.local')).rejects.toThrow(/timeout/);
+    await expect.poll(() => proxy.counts.connections, { timeout: 10_000 }).toBeGreaterThan(connections);
+    await client.shutdown();
   } finally {
     await proxy.close();
   }

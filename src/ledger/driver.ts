@@ -1,0 +1,153 @@
+/**
+ * Mends how the driver (cassandra-driver 4.10.0) comes back after it has lost every node, and how it notices that a
+ * connection is dead. Left alone, what it finds again is watched twice, so that at the next loss two searches begin, then
+ * four: after a dozen outages a thousand connections, each of which looks for more. And a connection on which nothing comes
+ * back any more, as where a byte of a TLS record's length was changed, is asked again and again, one time-out after another:
+ * forever where it does not even know its keyspace yet.
+ */
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+import { type Client, errors } from 'cassandra-driver';
+
+/** After a search that found nothing that stands, the next begins, ms. */
+const SEARCH_MS = 1_000;
+/** A connection on which a request has timed out is dead if nothing at all comes for so long, ms. */
+const SILENCE_MS = 1_000;
+
+/* What is used of the driver's insides. */
+interface Connection {
+  readonly connected: boolean;
+  readonly isSocketOpen: boolean;
+  readonly netClient: Socket;
+  clearAndInvokePending(): void;
+  close: (callback?: () => void) => void;
+  closeAsync(): Promise<void>;
+  sendStream: (
+    request: unknown,
+    options: unknown,
+    callback: (error: unknown, ...more: unknown[]) => void,
+  ) => unknown;
+}
+interface Host {
+  readonly pool: { readonly connections: readonly Connection[] };
+  initializePool(): void;
+  shutdown(): Promise<void>;
+}
+interface ControlConnection {
+  readonly connection: Connection | null;
+  readonly hosts: { values(): readonly Host[] };
+  readonly _isShuttingDown: boolean;
+  readonly _profileManager: { getDistance(host: Host): unknown };
+  _refresh(candidates?: unknown): Promise<void>;
+  _createConnection(contactPoint: string): Promise<Connection>;
+  _setHealthListeners(host: Host, connection: Connection): void;
+}
+
+mendConnections();
+
+/**
+ * Mends a client that is not connected yet.
+ *
+ * - A search that is asked for while one is under way is that one; at its end it is seen whether what it found still stands.
+ *   A connection is watched once, and one that a search opened and found wanting is closed.
+ * - Where a search finds that its connection was taken away, it throws a TypeError that nobody catches, which would end the
+ *   process: it is caught, and the search begins anew.
+ * - A node that is found again gets a new host: its pool is filled, and the host before, which would go on connecting
+ *   beyond the client's shutdown, is shut down.
+ *
+ * @returns what closes connections that `connect()` opened and gave up
+ */
+export function mendDriver(client: Client): { readonly closeLeftOpen: () => void } {
+  const { controlConnection: control } = client as unknown as {
+    readonly controlConnection: ControlConnection;
+  };
+  client.on('hostRemove', (host: Host) => {
+    host.shutdown().catch(() => undefined);
+  });
+  const refresh = control._refresh.bind(control);
+  const createConnection = control._createConnection.bind(control);
+  const setHealthListeners = control._setHealthListeners.bind(control);
+  const watched = new WeakSet<Connection>();
+  /** Opened by a search, which may have given them up. */
+  const opened = new Set<Connection>();
+  let isSearching = false;
+
+  const closeLeftOpen = (): void => {
+    const pooled = new Set(control.hosts.values().flatMap(({ pool }) => pool.connections));
+    for (const connection of opened)
+      if (!pooled.has(connection)) connection.closeAsync().catch(() => undefined);
+    opened.clear();
+  };
+  const fillPools = (): void => {
+    for (const host of control.hosts.values()) {
+      // It tells the host how many connections it should have.
+      control._profileManager.getDistance(host);
+      host.initializePool();
+    }
+  };
+  const search = async (): Promise<boolean> => {
+    try {
+      await refresh();
+      // None: the driver has found no node, and has set the time of its next search itself.
+      return control.connection === null || control.connection.isSocketOpen;
+    } catch {
+      return false;
+    }
+  };
+
+  control._createConnection = async (contactPoint) => {
+    const connection = await createConnection(contactPoint);
+    opened.add(connection);
+    return connection;
+  };
+  control._setHealthListeners = (host, connection) => {
+    if (watched.has(connection)) return;
+    watched.add(connection);
+    setHealthListeners(host, connection);
+  };
+  control._refresh = async (candidates) => {
+    // The search itself, at its next candidate.
+    if (candidates !== undefined) return refresh(candidates);
+    if (isSearching) return;
+    isSearching = true;
+    const isOver = await search();
+    isSearching = false;
+    closeLeftOpen();
+    if (control._isShuttingDown) return;
+    fillPools();
+    if (!isOver) setTimeout(() => void control._refresh(), SEARCH_MS).unref();
+  };
+  return { closeLeftOpen };
+}
+
+/**
+ * Mends the connections of all clients.
+ *
+ * - One that the server closes while it starts up would wait for its answer until that times out: it ends at once.
+ * - One on which a request timed out and nothing else comes either is cut, and replaced.
+ */
+function mendConnections(): void {
+  const { prototype } = createRequire(import.meta.url)('cassandra-driver/lib/connection') as {
+    readonly prototype: Connection;
+  };
+  const { close, sendStream } = prototype;
+  prototype.close = function closeMended(this: Connection, callback) {
+    if (!this.connected && !this.isSocketOpen) this.clearAndInvokePending();
+    close.call(this, callback);
+  };
+  prototype.sendStream = function sendMended(this: Connection, request, options, callback) {
+    return sendStream.call(this, request, options, (error, ...more) => {
+      if (error instanceof errors.OperationTimedOutError) cutIfSilent(this.netClient);
+      callback(error, ...more);
+    });
+  };
+}
+
+/** A time-out alone may be the server's: it is slow, or dropped the request. Then something else comes. */
+function cutIfSilent(socket: Socket): void {
+  const { bytesRead } = socket;
+  setTimeout(() => {
+    // Not closed by the driver's means: what it closes itself it no longer watches.
+    if (socket.bytesRead === bytesRead) socket.destroy();
+  }, SILENCE_MS).unref();
+}
