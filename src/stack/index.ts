@@ -12,7 +12,7 @@ export { SERVERS, type ServerName } from './home.ts';
 export { type LogsOptions, showLogs } from './logs.ts';
 export { lineProgress, type Progress, progressFor, type ProgressStep, silentProgress } from './progress.ts';
 export { stackOptions, type StartStackOptions } from './options.ts';
-export { type RunningStack, startStack } from './start.ts';
+export { prepareStack, type RunningStack, startStack } from './start.ts';
 export { type ServerCondition, type ServerStatus, type StackStatus, stackStatus } from './status.ts';
 export { type StopOptions, type StopResult, stopStack } from './stop.ts';
 export { startTemporaryStack, type TemporaryStackOptions } from './temporary.ts';

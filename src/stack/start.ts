@@ -98,6 +98,26 @@ function inOwnWords(error: unknown, home: string, interrupted: boolean): unknown
 }
 
 /**
+ * Finds or builds what the servers are started from, which takes minutes, once for a machine; starts nothing.
+ * @throws {StackError} in words for a person
+ */
+export async function prepareStack(options: StartStackOptions): Promise<void> {
+  const { settings, progress = silentProgress, env = process.env, signal } = options;
+  const abort = new AbortController();
+  const around = {
+    home: settings.home,
+    env,
+    progress,
+    signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal,
+  };
+  try {
+    await bothOrNeither(abort, temporalPart(options, around).prepare, cassandraPart(options, around).prepare);
+  } catch (error) {
+    throw inOwnWords(error, settings.home, signal?.aborted === true);
+  }
+}
+
+/**
  * Brings the stack of a home up, and returns once both servers truly answer. Servers that run already are kept.
  * @throws {StackError} in words for a person; whatever this call had started has then been stopped
  */

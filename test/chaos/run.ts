@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accountOf, inALine } from './account.ts';
 import type { SimulationOptions } from '../../src/simulator/options.ts';
-import type { Progress } from '../../src/stack/index.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { prepareStack, stackOptions, type Progress } from '../../src/stack/index.ts';
 import { keepBooks, tradesBeyond, type Books } from './books.ts';
 import { ChaosError, Patience } from './patience.ts';
 import { describeFault, faultName, hitsOurs, planOf } from './plan.ts';
@@ -55,6 +56,8 @@ const ENDLESS_TRADES = 1_000_000_000;
 /** Runs, whatever comes of it; the report says. @throws only if the scene can't be set, or it is interrupted */
 export async function run(options: RunOptions): Promise<ChaosReport> {
   const { seed, nodes, workers, folder, progress, msMax } = options;
+  // What is built once for a machine takes longer than any bound of a run.
+  await prepareStack({ ...stackOptions(loadConfig(process.env)), progress, signal: options.signal });
   const startedMs = performance.now();
   const oracle = join(folder, 'oracle.json');
   let scene: Scene | undefined;
