@@ -73,15 +73,15 @@ export async function connect(
       : { authProvider: new auth.PlainTextAuthProvider(options.username, options.password ?? '') }),
     ...(options.tls ? { sslOptions: tlsOptions(options.tls) } : {}),
   });
-  const { closeLeftOpen } = mendDriver(client);
+  const { closeLeftOpen, giveUp } = mendDriver(client);
   try {
     await client.connect();
+    closeLeftOpen();
     return client;
   } catch (error) {
     await client.shutdown();
+    giveUp();
     throw error;
-  } finally {
-    closeLeftOpen();
   }
 }
 

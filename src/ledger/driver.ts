@@ -6,6 +6,7 @@
  * forever where it does not even know its keyspace yet.
  */
 import { createRequire } from 'node:module';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { type Client, errors } from 'cassandra-driver';
 
@@ -15,7 +16,7 @@ const SEARCH_MS = 1_000;
 const SILENCE_MS = 1_000;
 
 /* What is used of the driver's insides. */
-interface Connection {
+interface Connection extends EventEmitter {
   readonly connected: boolean;
   readonly isSocketOpen: boolean;
   readonly netClient: Socket;
@@ -33,7 +34,7 @@ interface Host {
   initializePool(): void;
   shutdown(): Promise<void>;
 }
-interface ControlConnection {
+interface ControlConnection extends EventEmitter {
   readonly connection: Connection | null;
   readonly hosts: { values(): readonly Host[] };
   readonly _isShuttingDown: boolean;
@@ -41,7 +42,12 @@ interface ControlConnection {
   _refresh(candidates?: unknown): Promise<void>;
   _createConnection(contactPoint: string): Promise<Connection>;
   _setHealthListeners(host: Host, connection: Connection): void;
+  shutdown(): void;
 }
+
+const insides = createRequire(import.meta.url);
+/** The heartbeat's request. */
+const requests = insides('cassandra-driver/lib/requests') as { readonly options: unknown };
 
 mendConnections();
 
@@ -55,9 +61,13 @@ mendConnections();
  * - A node that is found again gets a new host: its pool is filled, and the host before, which would go on connecting
  *   beyond the client's shutdown, is shut down.
  *
- * @returns what closes connections that `connect()` opened and gave up
+ * @returns what is to be called after `connect()`: `closeLeftOpen` where it succeeded, for what it opened and gave up;
+ *   `giveUp` where it failed, for all that goes on in a client that never was connected
  */
-export function mendDriver(client: Client): { readonly closeLeftOpen: () => void } {
+export function mendDriver(client: Client): {
+  readonly closeLeftOpen: () => void;
+  readonly giveUp: () => void;
+} {
   const { controlConnection: control } = client as unknown as {
     readonly controlConnection: ControlConnection;
   };
@@ -85,11 +95,20 @@ export function mendDriver(client: Client): { readonly closeLeftOpen: () => void
       host.initializePool();
     }
   };
+  const shutDownHosts = (): void => {
+    for (const host of control.hosts.values()) host.shutdown().catch(() => undefined);
+  };
+  let isNextPlanned = false;
+  control.on('newConnection', (error?: unknown) => {
+    // The driver has found no node, and has set the time of its next search.
+    isNextPlanned ||= Boolean(error);
+  });
+  /** True where what was found stands, or the next search is planned. */
   const search = async (): Promise<boolean> => {
+    isNextPlanned = false;
     try {
       await refresh();
-      // None: the driver has found no node, and has set the time of its next search itself.
-      return control.connection === null || control.connection.isSocketOpen;
+      return isNextPlanned || (control.connection?.isSocketOpen ?? false);
     } catch {
       return false;
     }
@@ -110,44 +129,56 @@ export function mendDriver(client: Client): { readonly closeLeftOpen: () => void
     if (candidates !== undefined) return refresh(candidates);
     if (isSearching) return;
     isSearching = true;
-    const isOver = await search();
+    const isDone = await search();
     isSearching = false;
     closeLeftOpen();
-    if (control._isShuttingDown) return;
+    if (control._isShuttingDown) {
+      // What was found meanwhile came too late to be shut down with the rest.
+      shutDownHosts();
+      return;
+    }
     fillPools();
-    if (!isOver) setTimeout(() => void control._refresh(), SEARCH_MS).unref();
+    if (!isDone) setTimeout(() => void control._refresh(), SEARCH_MS).unref();
   };
-  return { closeLeftOpen };
+  const giveUp = (): void => {
+    control.shutdown();
+    shutDownHosts();
+    closeLeftOpen();
+  };
+  return { closeLeftOpen, giveUp };
 }
 
 /**
  * Mends the connections of all clients.
  *
  * - One that the server closes while it starts up would wait for its answer until that times out: it ends at once.
- * - One on which a request timed out and nothing else comes either is cut, and replaced.
+ * - One that the driver closes by itself, because a heartbeat or too many requests timed out, tells nobody, so that a control
+ *   connection is not replaced: it tells.
+ * - One on which a request timed out, and nothing comes although it is asked for a sign of life, is cut, and replaced.
  */
 function mendConnections(): void {
-  const { prototype } = createRequire(import.meta.url)('cassandra-driver/lib/connection') as {
-    readonly prototype: Connection;
-  };
+  const { prototype } = insides('cassandra-driver/lib/connection') as { readonly prototype: Connection };
   const { close, sendStream } = prototype;
   prototype.close = function closeMended(this: Connection, callback) {
-    if (!this.connected && !this.isSocketOpen) this.clearAndInvokePending();
+    const { connected } = this;
+    if (!connected && !this.isSocketOpen) this.clearAndInvokePending();
     close.call(this, callback);
+    if (connected) this.emit('socketClose');
   };
   prototype.sendStream = function sendMended(this: Connection, request, options, callback) {
     return sendStream.call(this, request, options, (error, ...more) => {
-      if (error instanceof errors.OperationTimedOutError) cutIfSilent(this.netClient);
+      if (error instanceof errors.OperationTimedOutError) cutIfSilent(this);
       callback(error, ...more);
     });
   };
 }
 
-/** A time-out alone may be the server's: it is slow, or dropped the request. Then something else comes. */
-function cutIfSilent(socket: Socket): void {
-  const { bytesRead } = socket;
+/** A time-out alone may be the server's: it is slow, or dropped the request. Then it still answers that it is there. */
+function cutIfSilent(connection: Connection): void {
+  const { netClient } = connection;
+  const { bytesRead } = netClient;
+  connection.sendStream(requests.options, null, () => undefined);
   setTimeout(() => {
-    // Not closed by the driver's means: what it closes itself it no longer watches.
-    if (socket.bytesRead === bytesRead) socket.destroy();
+    if (netClient.bytesRead === bytesRead) netClient.destroy();
   }, SILENCE_MS).unref();
 }

@@ -68,6 +68,14 @@ export class HeldBalance implements BalanceKey {
     else if (!tasks.includes(task)) tasks.push(task);
   }
 
+  /** An event that waits for the lowest version; undefined where none waits. */
+  get nextWaiting(): Task | undefined {
+    let lowest: bigint | undefined;
+    for (const version of this.#waiting.keys())
+      if (lowest === undefined || version < lowest) lowest = version;
+    return lowest === undefined ? undefined : this.#waiting.get(lowest)?.[0];
+  }
+
   /** An event that no longer waits. */
   unwait(version: bigint, task: Task): void {
     if (this.#waiting.size === 0) return;

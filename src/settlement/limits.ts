@@ -18,6 +18,14 @@ export interface SettlerLimits {
   readonly lookMsMax: number;
   /** Waiting events that one round of reads looks at. */
   readonly lookEventsMax: number;
+  /** So long an event waits before the balances that it waits for are peeked at, ms. */
+  readonly peekAfterMs: number;
+  /** Shortest and longest pause between two peeks, ms; it doubles while nothing has moved. */
+  readonly peekMsFirst: number;
+  readonly peekMsMax: number;
+  /** Balances that one peek reads at most, while nothing moves and while much does; doubled and halved in between. */
+  readonly peekBalancesMin: number;
+  readonly peekBalancesMax: number;
   /** The time within which the batch log must have been replayed, ms: only a later read makes a doubt a conflict. */
   readonly doubtMs: number;
   /** First and longest time before a write that timed out is sent again, ms. */
@@ -36,6 +44,11 @@ export const SETTLER_LIMITS: SettlerLimits = {
   lookMsFirst: 150,
   lookMsMax: 1_000,
   lookEventsMax: 256,
+  peekAfterMs: 20,
+  peekMsFirst: 10,
+  peekMsMax: 200,
+  peekBalancesMin: 16,
+  peekBalancesMax: 256,
   doubtMs: 30_000,
   retryMsFirst: 100,
   retryMsMax: 2_000,
@@ -59,6 +72,9 @@ export function checkLimits(limits: SettlerLimits): void {
       `groupBytesMax ${limits.groupBytesMax} must stay below the server's ${SERVER_BATCH_BYTES_MAX}`,
     );
   if (limits.lookMsFirst > limits.lookMsMax) faults.push('lookMsFirst must not exceed lookMsMax');
+  if (limits.peekMsFirst > limits.peekMsMax) faults.push('peekMsFirst must not exceed peekMsMax');
+  if (limits.peekBalancesMin > limits.peekBalancesMax)
+    faults.push('peekBalancesMin must not exceed peekBalancesMax');
   if (limits.retryMsFirst > limits.retryMsMax) faults.push('retryMsFirst must not exceed retryMsMax');
   if (faults.length > 0) throw new RangeError(`settler limits: ${faults.join('; ')}`);
 }

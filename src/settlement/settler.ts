@@ -19,6 +19,7 @@ import { HeldBalances } from './held-balances.ts';
 import { checkLimits, SETTLER_LIMITS, type SettlerLimits } from './limits.ts';
 import { Looker, type Look } from './looker.ts';
 import { isAhead, mismatches, observeHeld, observeTouch } from './observe.ts';
+import { Peeker } from './peeker.ts';
 import type { SettlementStorage, StoredBalance } from './port.ts';
 import {
   StorageUnavailableError,
@@ -54,6 +55,7 @@ export class Settler implements SettlerPort {
   readonly #evaluating: Task[] = [];
   #evaluatingNow = false;
   readonly #looker: Looker;
+  readonly #peeker: Peeker;
 
   constructor(options: SettlerOptions) {
     this.#storage = options.storage;
@@ -78,6 +80,10 @@ export class Settler implements SettlerPort {
         const reason = new StorageUnavailableError(`looking up ${tasks.length} events failed`, error);
         for (const task of tasks) if (task.state === 'waiting') this.#refuse(task, reason);
       },
+    });
+    this.#peeker = new Peeker(this.#storage, this.#clock, this.#limits, {
+      tasks: this.#tasks,
+      peeked: (held, stored) => this.#refresh(held, stored),
     });
   }
 
@@ -166,6 +172,7 @@ export class Settler implements SettlerPort {
       held: touches.map((touch) => this.#balances.hold(touch)),
       askers: [],
       state: 'waiting',
+      sinceMs: this.#clock.now(),
       doubtSinceMs: undefined,
       doubt: undefined,
       lookAtMs: Number.POSITIVE_INFINITY,
@@ -219,9 +226,11 @@ export class Settler implements SettlerPort {
     }
   }
 
-  #refresh(held: HeldBalance, stored: StoredBalance | undefined): void {
-    if (!stored || !held.refresh(stored)) return;
+  /** Takes over what was read; true if it was newer than memory. */
+  #refresh(held: HeldBalance, stored: StoredBalance | undefined): boolean {
+    if (!stored || !held.refresh(stored)) return false;
     for (const task of held.reached(undefined)) this.#evaluate(task);
+    return true;
   }
 
   /** Evaluates an event and, in turn, all that it sets free. */
@@ -268,7 +277,9 @@ export class Settler implements SettlerPort {
     }
     for (const [index, { expectedVersion }] of task.touches.entries()) {
       const held = task.held[index];
-      if (held?.head && held.head.version < expectedVersion) held.wait(expectedVersion, task);
+      if (!held?.head || held.head.version >= expectedVersion) continue;
+      held.wait(expectedVersion, task);
+      this.#peeker.note(held);
     }
     // Memory alone settles nothing: what it says of an event that is not ready is confirmed by a look.
     const ahead = decision.kind === 'conflict' || isAhead(task);

@@ -34,6 +34,8 @@ export interface Task {
   /** Whoever asks for it: mostly one. */
   askers: Asker[];
   state: TaskState;
+  /** When it came, ms. */
+  readonly sinceMs: number;
   /** When a read first found it in doubt. */
   doubtSinceMs: number | undefined;
   doubt: Mismatch | undefined;

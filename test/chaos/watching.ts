@@ -18,6 +18,7 @@ export class WatermarkWatch {
   /** When it was seen to move last, by performance.now(). */
   movedAtMs = performance.now();
   readonly #client: Client;
+  readonly #driver: ReturnType<typeof mendDriver>;
   readonly #stream: string;
   #closed = false;
   readonly #ended: Promise<void>;
@@ -37,7 +38,7 @@ export class WatermarkWatch {
         retry: new policies.retry.FallthroughRetryPolicy(),
       },
     });
-    mendDriver(this.#client);
+    this.#driver = mendDriver(this.#client);
     this.#ended = this.#poll();
   }
 
@@ -45,6 +46,7 @@ export class WatermarkWatch {
     this.#closed = true;
     await this.#ended;
     await this.#client.shutdown();
+    this.#driver.giveUp();
   }
 
   async #poll(): Promise<void> {

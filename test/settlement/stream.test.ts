@@ -173,6 +173,19 @@ describe('two workers on one database', () => {
     },
   );
 
+  test('go on when the other has brought a balance on, long before the next look', async () => {
+    await empty();
+    const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 150, seed: 12 });
+    const limits = { lookMsFirst: 600_000, lookMsMax: 600_000 };
+    const workers = [probed(limits), probed(limits)];
+    const lanes = byPartition(events, 6).map((lane, at) => ({
+      settler: workers[at % 2]!.settler,
+      events: lane,
+    }));
+    await settleLanes(lanes, 40, 12, 300_000);
+    expect(await booksOf(database.client)).toEqual(books);
+  });
+
   test('settle the same stream at the same time, and one result stands', async () => {
     await empty();
     const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 150, seed: 11 });
