@@ -26,10 +26,10 @@ export const stream = z.object({
   ),
   partitions: count(
     'SETTLED_PARTITIONS',
-    'Partitions over which users are spread. Recorded with the stream: it can never be changed afterwards (I10).',
+    'Partitions over which users are spread; each is a workflow, so at most so many workers share a stream. Recorded with the stream: it can never be changed afterwards (I10).',
     1,
     1024,
-    16,
+    8,
   ),
   instruments: setting(
     {

@@ -50,7 +50,7 @@ describe('defaults', () => {
       consistency: 'LOCAL_QUORUM',
       addressSource: 'default',
     });
-    expect(config.stream).toMatchObject({ name: 'main', partitions: 16, instruments: [] });
+    expect(config.stream).toMatchObject({ name: 'main', partitions: 8, instruments: [] });
     expect(config.settlement.groupBytesMax).toBe(46 * 1024);
   });
 
