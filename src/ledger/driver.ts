@@ -55,6 +55,9 @@ const insides = createRequire(import.meta.url);
 /** The heartbeat's request. */
 const requests = insides('cassandra-driver/lib/requests') as { readonly options: unknown };
 
+/** Connections that are being asked for a sign of life. */
+const asked = new WeakSet<Connection>();
+
 mendConnections();
 
 /**
@@ -161,7 +164,6 @@ export function mendDriver(client: Client): {
     }
   }, WATCH_MS).unref();
   const giveUp = (): void => {
-    clearInterval(watching);
     control.shutdown();
     shutDownHosts();
     closeLeftOpen();
@@ -196,10 +198,14 @@ function mendConnections(): void {
 
 /** A time-out alone may be the server's: it is slow, or dropped the request. Then it still answers that it is there. */
 function cutIfSilent(connection: Connection): void {
+  // Requests that were sent together time out together: one sign of life is enough.
+  if (asked.has(connection)) return;
+  asked.add(connection);
   const { netClient } = connection;
   const { bytesRead } = netClient;
   connection.sendStream(requests.options, null, () => undefined);
   setTimeout(() => {
+    asked.delete(connection);
     if (netClient.bytesRead === bytesRead) netClient.destroy();
   }, SILENCE_MS).unref();
 }

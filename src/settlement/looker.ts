@@ -8,7 +8,7 @@ import type { HeldBalance } from './held-balance.ts';
 import type { SettlerLimits } from './limits.ts';
 import { isAhead } from './observe.ts';
 import type { SettlementStorage, StoredBalance, StoredEventRow } from './port.ts';
-import type { Task } from './task.ts';
+import { taskId, type Task } from './task.ts';
 
 /** What one round of reads found for one event. */
 export interface Look {
@@ -108,7 +108,7 @@ export class Looker {
     if (isAhead(task)) return false;
     return (
       task.held.some((held) => held.dirty) ||
-      task.predecessors.some((one) => one !== undefined && this.#listener.tasks.has(`${task.stream}/${one}`))
+      task.predecessors.some((one) => one !== undefined && this.#listener.tasks.has(taskId(task.stream, one)))
     );
   }
 

@@ -8,7 +8,7 @@ import type { Clock } from './clock.ts';
 import type { HeldBalance } from './held-balance.ts';
 import type { SettlerLimits } from './limits.ts';
 import type { SettlementStorage, StoredBalance } from './port.ts';
-import type { Task } from './task.ts';
+import { taskId, type Task } from './task.ts';
 
 /** Who is told of what was read. */
 export interface PeekListener {
@@ -99,7 +99,8 @@ export class Peeker {
     for (const held of this.#noted) {
       if (taken.length >= this.#balancesMax) break;
       if (held.uses > 0 && (held.dirty || !held.head)) continue;
-      const task = held.uses > 0 ? held.nextWaiting : undefined;
+      // Of one that is used no more, nobody waits.
+      const task = held.nextWaiting;
       if (!task) this.#noted.delete(held);
       else if (this.#isElsewhere(held, task)) taken.push(held);
     }
@@ -114,6 +115,6 @@ export class Peeker {
   #isElsewhere(held: HeldBalance, task: Task): boolean {
     if (this.#clock.now() - task.sinceMs < this.#limits.peekAfterMs) return false;
     const predecessor = task.predecessors[task.held.indexOf(held)];
-    return predecessor === undefined || !this.#listener.tasks.has(`${task.stream}/${predecessor}`);
+    return predecessor === undefined || !this.#listener.tasks.has(taskId(task.stream, predecessor));
   }
 }

@@ -28,7 +28,7 @@ import {
   type SettleRequest,
   type SettlerPort,
 } from './settle-request.ts';
-import type { Task } from './task.ts';
+import { taskId, type Task } from './task.ts';
 
 /** What a settler is made of. */
 export interface SettlerOptions {
@@ -125,7 +125,7 @@ export class Settler implements SettlerPort {
 
   /** Joins the event's task, or makes one. */
   #ask(request: SettleRequest, asked: RequestedEvent, attempt: Attempt, place: number): Asker {
-    const id = `${request.stream}/${asked.event.sequence}`;
+    const id = taskId(request.stream, asked.event.sequence);
     const atHand = this.#tasks.get(id);
     if (atHand && !atHand.digest.equals(asked.digest)) {
       const [touch] = atHand.touches;

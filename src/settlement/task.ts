@@ -20,6 +20,9 @@ import type { EncodedEvent } from './port.ts';
  */
 export type TaskState = 'waiting' | 'calculated' | 'written' | 'done';
 
+/** The name under which an event is at hand: "main/12". */
+export const taskId = (stream: string, sequence: bigint): string => `${stream}/${sequence}`;
+
 /** An event at hand. */
 export interface Task {
   readonly id: string;

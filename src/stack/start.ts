@@ -97,6 +97,17 @@ function inOwnWords(error: unknown, home: string, interrupted: boolean): unknown
   return new DiskFullError(home, undefined, DATA_BYTES, 'SETTLED_HOME');
 }
 
+/** Both servers' parts, with all that they are started from at hand. */
+async function preparedParts(
+  options: StartStackOptions,
+  abort: AbortController,
+  around: Parameters<typeof temporalPart>[1],
+): Promise<readonly [Part<TemporalPlace>, Part<CassandraPlace>]> {
+  const parts = [temporalPart(options, around), cassandraPart(options, around)] as const;
+  await bothOrNeither(abort, parts[0].prepare, parts[1].prepare);
+  return parts;
+}
+
 /**
  * Finds or builds what the servers are started from, which takes minutes, once for a machine; starts nothing.
  * @throws {StackError} in words for a person
@@ -111,7 +122,7 @@ export async function prepareStack(options: StartStackOptions): Promise<void> {
     signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal,
   };
   try {
-    await bothOrNeither(abort, temporalPart(options, around).prepare, cassandraPart(options, around).prepare);
+    await preparedParts(options, abort, around);
   } catch (error) {
     throw inOwnWords(error, settings.home, signal?.aborted === true);
   }
@@ -135,8 +146,7 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     makeHome(home);
     if (attached !== undefined) watchdog = startWatchdog(home, attached);
     const around = { home, env, progress, signal: abort.signal };
-    const [temporal, cassandra] = [temporalPart(options, around), cassandraPart(options, around)];
-    await bothOrNeither(abort, temporal.prepare, cassandra.prepare);
+    const [temporal, cassandra] = await preparedParts(options, abort, around);
     const start = { home, portsMode: settings.ports, progress, signal: abort.signal };
     const onWait = (owner: ProcessIdentity) =>
       progress.note(

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'cassandra-driver';
 import { expect, test } from 'vitest';
-import { connect } from '../../src/ledger/connection.ts';
-import { TcpProxy } from '../chaos/proxy.ts';
+import { connect, type LedgerOptions } from '../../src/ledger/connection.ts';
+import { TcpProxy, type Address } from '../chaos/proxy.ts';
 import { makeCertificate, TlsEnd } from '../chaos/tls-end.ts';
 import { testLedgerOptions } from '../support/database.ts';
 
@@ -22,6 +22,27 @@ const BACK_MS_MAX = 30_000;
 /** Its answer is long enough to be hit. */
 const LARGE = `SELECT * FROM system_schema.columns WHERE keyspace_name = 'system'`;
 
+/** A client behind a proxy, which leads to the server or to what is said to stand before it. */
+async function behindProxy(
+  seed: number,
+  { target, ...more }: Partial<LedgerOptions> & { readonly target?: Address } = {},
+): Promise<{ proxy: TcpProxy; client: Client }> {
+  const options = testLedgerOptions('system');
+  const server = { host: options.contactPoints[0]!, port: options.port };
+  const proxy = await TcpProxy.open({
+    listen: { host: '127.0.0.1', port: 0 },
+    target: target ?? server,
+    seed,
+  });
+  const { host, port } = proxy.address;
+  try {
+    return { proxy, client: await connect({ ...options, contactPoints: [host], port, ...more }) };
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
+}
+
 async function untilAnswered(client: Client): Promise<void> {
   const deadline = performance.now() + BACK_MS_MAX;
   for (;;) {
@@ -33,20 +54,8 @@ async function untilAnswered(client: Client): Promise<void> {
 }
 
 test('after outages of the server there are no more connections than before; a shutdown closes each, and none is opened any more', async () => {
-  const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
-  const proxy = await TcpProxy.open({
-    listen: { host: '127.0.0.1', port: 0 },
-    target: { host: contactPoints[0]!, port },
-    seed: 1,
-  });
+  const { proxy, client } = await behindProxy(1);
   try {
-    const { address } = proxy;
-    const client = await connect({
-      contactPoints: [address.host],
-      port: address.port,
-      datacenter,
-      keyspace,
-    });
     for (let outage = 1; outage <= OUTAGES; outage += 1) {
       proxy.weather = { kind: 'cut' };
       await sleep(OUTAGE_MS);
@@ -69,21 +78,17 @@ test('after outages of the server there are no more connections than before; a s
 });
 
 test('after bytes were changed on the way, it answers again, with no more connections than before', async () => {
-  const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
+  const { contactPoints, port } = testLedgerOptions('system');
   const folder = mkdtempSync(join(tmpdir(), 'settled-connection-'));
   const certificate = await makeCertificate(folder, ['127.0.0.1']);
   const end = await TlsEnd.open(certificate, { host: contactPoints[0]!, port });
-  const proxy = await TcpProxy.open({ listen: { host: '127.0.0.1', port: 0 }, target: end.address, seed: 2 });
+  const { proxy, client } = await behindProxy(2, {
+    target: end.address,
+    requestTimeoutMs: 1_000,
+    tls: { caPath: certificate.caPath },
+  });
   const over = new AbortController();
   try {
-    const client = await connect({
-      contactPoints: [proxy.address.host],
-      port: proxy.address.port,
-      datacenter,
-      keyspace,
-      requestTimeoutMs: 1_000,
-      tls: { caPath: certificate.caPath },
-    });
     // What an outage makes fail is asked again, as everybody does.
     const asking = Array.from({ length: 4 }, async () => {
       while (!over.signal.aborted) await client.execute(LARGE).catch(() => sleep(20));
@@ -109,20 +114,8 @@ test('after bytes were changed on the way, it answers again, with no more connec
 });
 
 test('a connection on which nothing comes any more is cut and replaced', async () => {
-  const { contactPoints, port, datacenter, keyspace } = testLedgerOptions('system');
-  const proxy = await TcpProxy.open({
-    listen: { host: '127.0.0.1', port: 0 },
-    target: { host: contactPoints[0]!, port },
-    seed: 1,
-  });
+  const { proxy, client } = await behindProxy(1, { requestTimeoutMs: 500 });
   try {
-    const client = await connect({
-      contactPoints: [proxy.address.host],
-      port: proxy.address.port,
-      datacenter,
-      keyspace,
-      requestTimeoutMs: 500,
-    });
     const { connections } = proxy.counts;
     proxy.weather = { kind: 'silent' };
     await expect(client.execute('SELECT key FROM system.local')).rejects.toThrow(/timeout/);

@@ -1,7 +1,7 @@
-/** How often the peeker reads, and what: by a clock of the test's own, over balances whose events are on another worker. */
-import { describe, expect, test } from 'vitest';
+/** How often the peeker reads, and what: by fake timers, over balances whose events are on another worker. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BalanceKey } from '../../src/domain/balance.ts';
-import type { Clock } from '../../src/settlement/clock.ts';
+import { systemClock } from '../../src/settlement/clock.ts';
 import { HeldBalance } from '../../src/settlement/held-balance.ts';
 import { SETTLER_LIMITS } from '../../src/settlement/limits.ts';
 import { Peeker } from '../../src/settlement/peeker.ts';
@@ -9,48 +9,24 @@ import type { StoredBalance } from '../../src/settlement/port.ts';
 import type { Task } from '../../src/settlement/task.ts';
 import { untouched } from '../domain/events.ts';
 
-/** Turns of the event loop within which a read without a database has surely ended. */
-const TURNS = 5;
-
-/** Time that goes on when it is told to. */
-class ManualClock implements Clock {
-  #nowMs = 1_000_000;
-  #timers: { readonly atMs: number; readonly call: () => void }[] = [];
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  after(ms: number, then: () => void): () => void {
-    const timer = { atMs: this.#nowMs + ms, call: then };
-    this.#timers.push(timer);
-    return () => (this.#timers = this.#timers.filter((one) => one !== timer));
-  }
-
-  async advance(ms: number): Promise<void> {
-    for (const endMs = this.#nowMs + ms; this.#nowMs < endMs;) {
-      this.#nowMs += 1;
-      const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs);
-      this.#timers = this.#timers.filter(({ atMs }) => atMs > this.#nowMs);
-      for (const { call } of due) call();
-      if (due.length > 0)
-        for (let turn = 0; turn < TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-}
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A peeker over so many balances, each at version 0 and waited for at a higher one. */
 function scene({ balances = 1, predecessor }: { balances?: number; predecessor?: bigint } = {}) {
-  const clock = new ManualClock();
   const tasks = new Map<string, Task>();
   const reads: { readonly atMs: number; readonly count: number }[] = [];
   const read = new Set<bigint>();
   const state = { version: 0n, isDown: false };
-  const startMs = clock.now();
+  const startMs = systemClock.now();
   const peeker = new Peeker(
     {
       readBalances: (keys: readonly BalanceKey[]): Promise<StoredBalance[]> => {
-        reads.push({ atMs: clock.now() - startMs, count: keys.length });
+        reads.push({ atMs: systemClock.now() - startMs, count: keys.length });
         for (const { userId } of keys) read.add(userId);
         if (state.isDown) return Promise.reject(new Error('the database is away'));
         const { version } = state;
@@ -59,7 +35,7 @@ function scene({ balances = 1, predecessor }: { balances?: number; predecessor?:
         );
       },
     },
-    clock,
+    systemClock,
     SETTLER_LIMITS,
     { tasks, peeked: (held, stored) => held.refresh(stored) },
   );
@@ -77,45 +53,45 @@ function scene({ balances = 1, predecessor }: { balances?: number; predecessor?:
     return { held, task };
   });
   for (const { held } of waiting) peeker.note(held);
-  return { clock, tasks, reads, read, state, peeker, waiting };
+  return { tasks, reads, read, state, peeker, waiting };
 }
 
 describe('a peeker', () => {
   test('reads nothing for what has just come', async () => {
-    const { clock, reads } = scene();
-    await clock.advance(SETTLER_LIMITS.peekAfterMs - 1);
+    const { reads } = scene();
+    await vi.advanceTimersByTimeAsync(SETTLER_LIMITS.peekAfterMs - 1);
     expect(reads).toEqual([]);
-    await clock.advance(SETTLER_LIMITS.peekMsMax);
+    await vi.advanceTimersByTimeAsync(SETTLER_LIMITS.peekMsMax);
     expect(reads.length).toBeGreaterThan(0);
   });
 
   test('reads nothing while the event that brings the balance on is at hand, or being written', async () => {
     const atHand = scene({ predecessor: 7n });
     atHand.tasks.set('main/7', atHand.waiting[0]!.task);
-    await atHand.clock.advance(2_000);
+    await vi.advanceTimersByTimeAsync(2_000);
     expect(atHand.reads).toEqual([]);
     atHand.tasks.clear();
     atHand.waiting[0]!.held.writer = atHand.waiting[0]!.task;
-    await atHand.clock.advance(2_000);
+    await vi.advanceTimersByTimeAsync(2_000);
     expect(atHand.reads).toEqual([]);
     atHand.waiting[0]!.held.writer = undefined;
-    await atHand.clock.advance(SETTLER_LIMITS.peekMsMax);
+    await vi.advanceTimersByTimeAsync(SETTLER_LIMITS.peekMsMax);
     expect(atHand.reads).toHaveLength(1);
   });
 
   test('is rare and small while nothing moves, and gets round to every balance', async () => {
-    const { clock, reads, read, waiting } = scene({ balances: 100 });
-    await clock.advance(10_000);
+    const { reads, read, waiting } = scene({ balances: 100 });
+    await vi.advanceTimersByTimeAsync(10_000);
     expect(reads.length).toBeLessThanOrEqual(10_000 / SETTLER_LIMITS.peekMsMax + 5);
     expect(Math.max(...reads.map(({ count }) => count))).toBeLessThanOrEqual(SETTLER_LIMITS.peekBalancesMin);
     expect(read.size).toBe(waiting.length);
   });
 
   test('is frequent and large while balances move', async () => {
-    const { clock, reads, state } = scene({ balances: 2_000 });
+    const { reads, state } = scene({ balances: 2_000 });
     for (let step = 1n; step <= 100n; step += 1n) {
       state.version = step;
-      await clock.advance(20);
+      await vi.advanceTimersByTimeAsync(20);
     }
     const late = reads.filter(({ atMs }) => atMs > 1_000);
     expect(late.length).toBeGreaterThanOrEqual(0.8 * (1_000 / SETTLER_LIMITS.peekMsFirst));
@@ -123,19 +99,19 @@ describe('a peeker', () => {
   });
 
   test('goes on where the database was away, and ends where nobody waits any more', async () => {
-    const { clock, reads, state, waiting } = scene({ balances: 3 });
+    const { reads, state, waiting } = scene({ balances: 3 });
     state.isDown = true;
-    await clock.advance(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     const before = reads.length;
     expect(before).toBeGreaterThan(0);
     state.isDown = false;
     state.version = 5n;
-    await clock.advance(SETTLER_LIMITS.peekMsMax);
+    await vi.advanceTimersByTimeAsync(SETTLER_LIMITS.peekMsMax);
     expect(waiting.every(({ held }) => held.head?.version === 5n)).toBe(true);
     for (const { held, task } of waiting) held.unwait(1_000n, task);
-    await clock.advance(SETTLER_LIMITS.peekMsMax);
+    await vi.advanceTimersByTimeAsync(SETTLER_LIMITS.peekMsMax);
     const { length } = reads;
-    await clock.advance(5_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(reads).toHaveLength(length);
   });
 });

@@ -153,17 +153,20 @@ describe('a stream', () => {
 });
 
 describe('two workers on one database', () => {
+  /** Six partitions, which the workers take in turn. */
+  const lanesOf = (workers: readonly { settler: Settler }[], events: readonly RequestedEvent[]) =>
+    byPartition(events, 6).map((lane, at) => ({
+      settler: workers[at % workers.length]!.settler,
+      events: lane,
+    }));
+
   test.each([9, 10])(
     'settle partitions that trade with each other, without a lock (seed %i)',
     async (seed) => {
       await empty();
       const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 150, seed });
       const workers = [probed(), probed()];
-      const lanes = byPartition(events, 6).map((lane, at) => ({
-        settler: workers[at % 2]!.settler,
-        events: lane,
-      }));
-      await settleLanes(lanes, 40, seed, 300);
+      await settleLanes(lanesOf(workers, events), 40, seed, 300);
       expect(await booksOf(database.client)).toEqual(books);
       expect(await faultsOfEntries(database.client)).toEqual([]);
       for (const { probe, settler } of workers) {
@@ -178,11 +181,7 @@ describe('two workers on one database', () => {
     const { events, books } = simulatedStream({ ...RANDOM, users: 20, trades: 150, seed: 12 });
     const limits = { lookMsFirst: 600_000, lookMsMax: 600_000 };
     const workers = [probed(limits), probed(limits)];
-    const lanes = byPartition(events, 6).map((lane, at) => ({
-      settler: workers[at % 2]!.settler,
-      events: lane,
-    }));
-    await settleLanes(lanes, 40, 12, 300_000);
+    await settleLanes(lanesOf(workers, events), 40, 12, 300_000);
     expect(await booksOf(database.client)).toEqual(books);
   });
 
