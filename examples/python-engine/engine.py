@@ -168,8 +168,9 @@ class Wire:
         if start < oldest:
             self.router.send_multipart([peer, b'{"type":"unavailable","oldest":%d}' % oldest])
             return
-        # An ingest that knows more than was ever published is sent all there is, so that it can compare.
-        self.cursor = start if start <= self.outbox.last + 1 else oldest
+        # An ingest asks from what it has received, or from 1. One that knows more than was ever published is sent all there
+        # is, so that it can compare.
+        self.cursor = start if start <= max(self.outbox.last, 1) else oldest
         self.page = []
 
 

@@ -315,8 +315,9 @@ export class Publisher {
       this.#tell('unavailable', `sequence ${from} was asked for; the oldest that is still here is ${oldest}`);
       return { type: 'unavailable', oldest };
     }
-    if (from > last + 1n) {
-      // All of it, so that the ingest can compare, and say what differs.
+    if (from > last && from > 1n) {
+      // An ingest asks from what it has received, or from 1: what this one has published is something else, or less. All of
+      // it is sent, so that the ingest can compare, and say what differs.
       this.#tell('beyond', `sequence ${from} was asked for, but only up to ${last} was ever published here`);
       this.#sender.rewind(oldest);
       return undefined;

@@ -8,7 +8,7 @@
 import { errors, type types } from 'cassandra-driver';
 import { connectionLost, DONE, isOne, isSerial, unavailable, type Answer } from './answers.ts';
 import { merge, type Row } from './cells.ts';
-import { Delivery } from './delivery.ts';
+import { Delivery, QUORUM } from './delivery.ts';
 import type { Faults } from './faults.ts';
 import {
   askedBy,
@@ -27,7 +27,6 @@ import { ignoreTie, mergeAll, rowsOf } from './slices.ts';
 import type { ReadStatement, WriteStatement } from './statements.ts';
 
 const REPLICAS = 3;
-const QUORUM = 2;
 /** A client gives up waiting after so long, ms: sooner in some seeds, as configured. */
 const TIMEOUT_MS_MAX = 12_000;
 /** A slow time lasts so long, ms. */
@@ -115,6 +114,7 @@ export class Database {
       this.#wholeLate(mutations, from, answer);
       return;
     }
+    const wholeMs = logged ? REPLAY_MS_MAX : undefined;
     const fault = logged
       ? faults.strikesOne(['batch-late', 'batch-partial', 'batch-never', 'batch-error'])
       : faults.strikesOne(['write-late', 'write-partial', 'write-never', 'write-error']);
@@ -127,7 +127,14 @@ export class Database {
       const acknowledged = (): void => {
         if (!lost) this.#answer(answer, DONE);
       };
-      this.#delivery.spread(mutations, slowMs, acknowledged, timeOut, isOne(consistency) ? 1 : QUORUM);
+      this.#delivery.spread(
+        mutations,
+        slowMs,
+        acknowledged,
+        timeOut,
+        isOne(consistency) ? 1 : QUORUM,
+        wholeMs,
+      );
       if (lost) this.#timeOut(answer);
       return;
     }
@@ -148,7 +155,7 @@ export class Database {
     if (fault === 'batch-partial' || fault === 'write-partial') this.#delivery.spreadPart(mutations);
     // Only a batch has a log that makes it whole; a plain write may stay on the replicas that got it.
     if (logged || fault === 'write-late' || random.chance(0.5))
-      this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
+      this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM, wholeMs);
   }
 
   /** Some balances of a batch are there now, the rest much later, and whoever sent it is not there to send it again. */
@@ -157,7 +164,7 @@ export class Database {
     this.wholeLateNext = false;
     const laterMs = random.between(REPLAY_MS_MAX - WHOLE_LATE_MS, REPLAY_MS_MAX);
     this.#delivery.spreadPartitions(mutations, (partition) => partition.startsWith('user_balances|'));
-    this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM);
+    this.#delivery.spread(mutations, laterMs, nothing, nothing, QUORUM, REPLAY_MS_MAX);
     const { nowMs } = this.#options.scheduler;
     const toMs = nowMs + laterMs;
     this.#pauses.push({

@@ -10,6 +10,8 @@ import { byPartition } from './slices.ts';
 
 /** A replica that is back learns of what it missed after so long, ms. */
 const HINT_MS = 500;
+/** A read asks so many replicas. */
+export const QUORUM = 2;
 
 /** What delivery is made of. */
 export interface DeliveryOptions {
@@ -45,6 +47,8 @@ export class Delivery {
    *
    * @param acknowledged called when as many as needed have all of it
    * @param missing called for each that cannot take it now
+   * @param wholeMs of a LOGGED BATCH, after how long its log has been replayed, ms: from then on every read at quorum
+   *   finds all of it, whichever replica was down and whichever missed it
    */
   spread(
     mutations: readonly Mutation[],
@@ -52,6 +56,7 @@ export class Delivery {
     acknowledged: () => void,
     missing: () => void,
     needed: number,
+    wholeMs?: number,
   ): void {
     const { scheduler, random, faults } = this.#options;
     const missed = faults.strikes('replica-missed') ? random.below(this.replicas.length) : -1;
@@ -60,15 +65,19 @@ export class Delivery {
     const groups = isApart ? byPartition(mutations) : [mutations];
     let left = groups.length;
     for (const group of groups) {
-      let replicas = 0;
+      const taken = new Set<Replica>();
+      if (wholeMs !== undefined)
+        scheduler.in(scheduler.world, wholeMs, () => {
+          this.#makeWhole(group, taken);
+        });
       const arrives = (replica: Replica): void => {
         if (!this.#deliver(replica, group)) {
           missing();
           return;
         }
-        replicas += 1;
-        if (replicas === needed) left -= 1;
-        if (replicas === needed && left === 0) acknowledged();
+        taken.add(replica);
+        if (taken.size === needed) left -= 1;
+        if (taken.size === needed && left === 0) acknowledged();
       };
       if (!isApart) {
         scheduler.in(scheduler.world, slowMs, () => {
@@ -110,6 +119,18 @@ export class Delivery {
     for (const group of groups)
       if (group === there || (group !== missing && random.chance(0.5)))
         for (const replica of this.replicas) this.#deliver(replica, group);
+  }
+
+  /** Two replicas have it now: one that is down as well if need be, which none can read before it is back. */
+  #makeWhole(mutations: readonly Mutation[], taken: Set<Replica>): void {
+    const { nowMs } = this.#options.scheduler;
+    const isUp = (replica: Replica): boolean => replica.downUntilMs <= nowMs;
+    for (const replica of [...this.replicas.filter(isUp), ...this.replicas]) {
+      if (taken.size >= QUORUM) return;
+      if (taken.has(replica)) continue;
+      taken.add(replica);
+      for (const mutation of mutations) this.apply(replica, mutation);
+    }
   }
 
   /** A replica that is down is told when it is back: the coordinator kept a hint. False then. */
