@@ -284,7 +284,9 @@ describe('an ingest that asks', () => {
     await peer.until(3);
     await peer.say({ type: 'resume', stream: 'main', from: 4n, lease: 1n });
     expect(await peer.numbers(3)).toEqual([1, 2, 3]);
-    expect(await heard('beyond')).toContain('sequence 4 was asked for, but only up to 3 was ever published here');
+    expect(await heard('beyond')).toContain(
+      'sequence 4 was asked for, but only up to 3 was ever published here',
+    );
   });
 
   test('from 1 waits for the first where nothing was published', async () => {

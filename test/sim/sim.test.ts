@@ -35,11 +35,15 @@ describe('the simulation', () => {
 
   // An engine that rewrites its tail among three ingests; one that begins anew and is one event short of what is settled;
   // a batch that becomes whole while one replica is down and another misses it.
-  it.each([2_503, 40_783, 45_220])('finds nothing wrong any more in seed %i', async (seed) => {
-    const { exitCode, stdout, stderr } = await sim('--seeds', '1', '--from', `${seed}`, '--json');
-    expect(exitCode, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ seeds: 1, violations: 0 });
-  }, 60_000);
+  it.each([2_503, 40_783, 45_220])(
+    'finds nothing wrong any more in seed %i',
+    async (seed) => {
+      const { exitCode, stdout, stderr } = await sim('--seeds', '1', '--from', `${seed}`, '--json');
+      expect(exitCode, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ seeds: 1, violations: 0 });
+    },
+    60_000,
+  );
 
   it('reports what it ran where it is interrupted', async () => {
     const run = sim('--seeds', '100000', '--jobs', '2', '--json');
