@@ -1,6 +1,7 @@
 /**
  * When to ask the engine for the stream again. On each new connection, from the last event received, which is compared too
- * (I1b); and at a hole (I6), with a backoff. What comes behind a hole is dropped, not kept: the engine sends it again after
+ * (I1b); at a hole (I6), with a backoff; and now and then where nothing comes, since the last messages may have gone to
+ * another ingest that is still connected, and nothing follows that would show the hole. What comes behind a hole is dropped, not kept: the engine sends it again after
  * what is missing, in order, so keeping it would cost memory and save nothing. A hole that is there again each time the
  * engine has gone back is the engine's own, and stops the stream by name.
  */
@@ -16,6 +17,8 @@ export interface ResumptionLimits {
   readonly roundsMax: number;
   /** After a request nothing may come for so long, ms, before it is made again. */
   readonly quietMsMax: number;
+  /** Where nothing is missing and nothing comes, it is asked after `quietMsMax`, and then after twice as long each time, up to this, ms. */
+  readonly idleMsMax: number;
 }
 
 /** The limits of a product. */
@@ -24,6 +27,7 @@ export const RESUMPTION_LIMITS: ResumptionLimits = {
   pauseMsMax: 5_000,
   roundsMax: 8,
   quietMsMax: 5_000,
+  idleMsMax: 60_000,
 };
 
 /** What it needs. */
@@ -51,7 +55,9 @@ export class Resumption {
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #pauseMs: number;
+  #idleMs: number;
   #lastSeen = 0n;
+  #highestSeen = 0n;
   /** The engine has gone back since it was asked last. */
   #rewound = false;
   /** No round of the hole was counted since the engine was asked last. */
@@ -65,6 +71,7 @@ export class Resumption {
   constructor(options: ResumptionOptions) {
     this.#options = options;
     this.#pauseMs = options.limits.pauseMsFirst;
+    this.#idleMs = options.limits.quietMsMax;
     this.#uncomparedAtMs = options.nowMs();
   }
 
@@ -103,6 +110,7 @@ export class Resumption {
   seen(sequence: bigint): void {
     if (sequence <= this.#lastSeen) this.#rewound = true;
     this.#lastSeen = sequence;
+    if (sequence > this.#highestSeen) this.#highestSeen = sequence;
     this.#heardAtMs = this.#options.nowMs();
   }
 
@@ -117,6 +125,7 @@ export class Resumption {
   /** The next event was accepted. */
   accepted(): void {
     this.#isUncompared = false;
+    this.#idleMs = this.#options.limits.quietMsMax;
     if (!this.#hole) return;
     this.#options.log.info(
       { sequence: `${this.#hole.expected}`, asked: this.#asked, dropped: this.#dropped },
@@ -154,11 +163,19 @@ export class Resumption {
    * @returns true if the engine has owed for long what it was asked for
    */
   tick(): boolean {
-    const { quietMsMax } = this.#options.limits;
+    const { quietMsMax, idleMsMax } = this.#options.limits;
     const now = this.#options.nowMs();
     const quietMs = now - Math.max(this.#askedAtMs, this.#heardAtMs);
-    if (this.#hole && quietMs >= quietMsMax / 5) this.#askAgain();
-    if (!this.#isOwed) return false;
+    // What was dropped behind a hole that is filled by now comes again, too.
+    const lacksMore = this.#hole !== undefined || this.#highestSeen > this.#options.received();
+    if (lacksMore && quietMs >= quietMsMax / 5) this.#askAgain();
+    if (!this.#isOwed) {
+      if (quietMs >= this.#idleMs) {
+        this.#idleMs = Math.min(this.#idleMs * 2, idleMsMax);
+        this.#ask();
+      }
+      return false;
+    }
     if (quietMs >= quietMsMax) this.#askAgain();
     return now - this.#uncomparedAtMs >= quietMsMax;
   }

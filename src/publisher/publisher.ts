@@ -323,7 +323,10 @@ export class Publisher {
       return undefined;
     }
     this.#tell('resumed', `sending again from sequence ${from}`);
-    this.#sender.rewind(from);
+    // The transport gives messages to its peers in turn. One of them may be an ingest that was stopped and reads no more: if each
+    // request led to the same number of messages, the same ones could go there each time.
+    const isTwice = this.status.peers > 1 && this.#resumes % 2 === 0;
+    this.#sender.rewind(from, isTwice);
     return undefined;
   }
 

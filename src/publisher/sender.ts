@@ -30,6 +30,7 @@ export class Sender {
   #cursor: bigint;
   /** Grows with each rewinding, so that a page that was begun before is not gone on with. */
   #turn = 0;
+  #isTwice = false;
   #wake: () => void = () => undefined;
   #stopped = false;
   #sent = 0;
@@ -55,9 +56,14 @@ export class Sender {
     this.#wake();
   }
 
-  /** Goes on with another number, after the message that is being handed over. */
-  rewind(cursor: bigint): void {
+  /**
+   * Goes on with another number, after the message that is being handed over.
+   *
+   * @param isTwice true to send the first one twice
+   */
+  rewind(cursor: bigint, isTwice = false): void {
     this.#cursor = cursor;
+    this.#isTwice = isTwice;
     this.#turn += 1;
     this.#wake();
   }
@@ -104,7 +110,12 @@ export class Sender {
       }
       await this.#options.push(data);
       this.#sent += 1;
-      if (turn === this.#turn) this.#cursor = sequence + 1n;
+      if (turn !== this.#turn) return;
+      if (this.#isTwice) {
+        this.#isTwice = false;
+        return;
+      }
+      this.#cursor = sequence + 1n;
     }
   }
 }

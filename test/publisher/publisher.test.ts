@@ -289,6 +289,27 @@ describe('an ingest that asks', () => {
     );
   });
 
+  test('gets all of it in the end, though another that is connected reads nothing', async () => {
+    const publisher = await publisherOf();
+    const peer = peerOf(publisher);
+    peerOf(publisher);
+    await vi.waitFor(() => expect(publisher.status.peers).toBe(2));
+    await many(publisher, 2);
+    const got = new Set<number>();
+    const reading = (async () => {
+      while (got.size < 2) for (const number of await peer.numbers(1)) got.add(number);
+    })();
+    for (let asked = 0; asked < 6 && got.size < 2; asked += 1) {
+      const { sent } = publisher.status;
+      await peer.say({ type: 'resume', stream: 'main', from: 1n, lease: 1n });
+      // Two messages for two peers, each time: one in turn for either.
+      await vi.waitFor(() => expect(publisher.status.sent).toBeGreaterThanOrEqual(sent + 2));
+      await sleep(100);
+    }
+    expect([...got].sort()).toEqual([1, 2]);
+    await reading;
+  });
+
   test('from 1 waits for the first where nothing was published', async () => {
     const publisher = await publisherOf();
     const peer = peerOf(publisher);
