@@ -17,7 +17,7 @@ import { StandInEngine } from './stand-in-engine.ts';
 
 let rig: Rig;
 let folder = '';
-const QUICK = { pauseMsFirst: 20, pauseMsMax: 50, roundsMax: 3, quietMsMax: 300 };
+const QUICK = { pauseMsFirst: 20, pauseMsMax: 50, roundsMax: 3, quietMsMax: 300, idleMsMax: 60_000 };
 
 beforeAll(async () => {
   rig = await Rig.start();
