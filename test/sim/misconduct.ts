@@ -230,7 +230,7 @@ export class Misconduct {
       this.#rewriteOutbox(disk.folder(processes.outbox), sequence);
     const ingest = processes.feeding;
     if (ingest && this.#random.chance(0.7)) processes.killIngest(ingest, this.#random.between(20, 500));
-    processes.restartEngine(this.#random.between(20, 500), engine);
+    processes.restartEngine(this.#random.between(20, 500));
     this.#insist(from);
   }
 
@@ -246,10 +246,11 @@ export class Misconduct {
   #restartNumbering(): void {
     const { engine, processes } = this.#simulation;
     processes.outbox = 'outbox-2';
-    processes.restartEngine(50, {
+    processes.story = {
       lastStated: RESTARTED_EVENTS,
       framesOf: (sequence) => engine.otherFramesOf(sequence),
-    });
+    };
+    processes.restartEngine(50);
   }
 
   /** It says something else under an old number, again and again. */

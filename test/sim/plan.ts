@@ -37,7 +37,7 @@ export function carryOut(kind: PlannedFault, simulation: Simulation, faults: Fau
 }
 
 function strike(kind: PlannedFault, simulation: Simulation): boolean {
-  const { random, scheduler, network, database, server, processes, engine } = simulation;
+  const { random, scheduler, network, database, server, processes } = simulation;
   const { nowMs } = scheduler;
   const [link] = network.dataLinks;
   switch (kind) {
@@ -66,7 +66,7 @@ function strike(kind: PlannedFault, simulation: Simulation): boolean {
       processes.secondIngest(random.chance(0.5));
       return true;
     case 'engine-restarted':
-      processes.restartEngine(random.between(20, 3_000), engine);
+      processes.restartEngine(random.between(20, 3_000));
       return true;
     case 'connection-reset':
       if (!link) return false;

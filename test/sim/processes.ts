@@ -5,7 +5,7 @@ import type { Chunk } from '../../src/workflows/contract.ts';
 import { simulatedClient } from './cassandra-client.ts';
 import type { Database } from './database.ts';
 import type { Engine } from './engine.ts';
-import { EngineHost } from './engine-host.ts';
+import { EngineHost, type EngineHostOptions } from './engine-host.ts';
 import { IngestHost } from './ingest-host.ts';
 import type { Network } from './network.ts';
 import type { Random } from './random.ts';
@@ -36,6 +36,8 @@ export class Processes {
   ingests: IngestHost[] = [];
   /** Name of the outbox that the engine has now. */
   outbox = 'outbox-1';
+  /** What the engine has to say; one that begins anew has another story, and keeps to it. */
+  story: EngineHostOptions['engine'];
   readonly #options: ProcessesOptions;
   #engine: EngineHost | undefined;
   #numbers = 0;
@@ -43,7 +45,8 @@ export class Processes {
   constructor(options: ProcessesOptions) {
     this.#options = options;
     const { settings } = options;
-    this.startEngine(options.engine);
+    this.story = options.engine;
+    this.#startEngine();
     for (let count = settings.workers; count > 0; count -= 1) this.workers.push(this.#worker(0));
     this.startIngest();
     if (settings.standby) this.startIngest();
@@ -70,11 +73,11 @@ export class Processes {
   }
 
   /** Starts the engine's process upon its outbox. */
-  startEngine(engine: Pick<Engine, 'lastStated' | 'framesOf'>): void {
+  #startEngine(): void {
     const { scheduler, settings, trace } = this.#options;
     this.#engine = new EngineHost({
       scheduler,
-      engine,
+      engine: this.story,
       trace,
       process: this.#process('engine'),
       folder: this.outbox,
@@ -84,14 +87,14 @@ export class Processes {
     });
   }
 
-  /** Kills the engine's process; another comes back, with what it says from then on. */
-  restartEngine(againMs: number, engine: Pick<Engine, 'lastStated' | 'framesOf'>): void {
+  /** Kills the engine's process; another comes back, with the outbox and the story that it has then. */
+  restartEngine(againMs: number): void {
     const { scheduler } = this.#options;
     const before = this.#engine;
     if (before) this.#kill(before.process);
     this.#engine = undefined;
     scheduler.in(scheduler.world, againMs, () => {
-      if (!this.#engine) this.startEngine(engine);
+      if (!this.#engine) this.#startEngine();
     });
   }
 

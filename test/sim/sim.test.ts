@@ -35,7 +35,7 @@ describe('the simulation', () => {
 
   // An engine that rewrites its tail among three ingests; one that begins anew and is one event short of what is settled;
   // a batch that becomes whole while one replica is down and another misses it; the end of a stream that goes to a stopped ingest.
-  it.each([2_503, 40_783, 45_220, 150_083])(
+  it.each([2_503, 40_783, 45_220, 101_654, 150_083])(
     'finds nothing wrong any more in seed %i',
     async (seed) => {
       const { exitCode, stdout, stderr } = await sim('--seeds', '1', '--from', `${seed}`, '--json');
