@@ -17,7 +17,8 @@ export interface ResumptionLimits {
   readonly roundsMax: number;
   /** After a request nothing may come for so long, ms, before it is made again. */
   readonly quietMsMax: number;
-  /** Where nothing is missing and nothing comes, it is asked after `quietMsMax`, and then after twice as long each time, up to this, ms. */
+  /** Where nothing is known to be missing and nothing comes, it is asked after so long, then after twice as long each time, ms. */
+  readonly idleMsFirst: number;
   readonly idleMsMax: number;
 }
 
@@ -27,6 +28,7 @@ export const RESUMPTION_LIMITS: ResumptionLimits = {
   pauseMsMax: 5_000,
   roundsMax: 8,
   quietMsMax: 5_000,
+  idleMsFirst: 5_000,
   idleMsMax: 60_000,
 };
 
@@ -71,7 +73,7 @@ export class Resumption {
   constructor(options: ResumptionOptions) {
     this.#options = options;
     this.#pauseMs = options.limits.pauseMsFirst;
-    this.#idleMs = options.limits.quietMsMax;
+    this.#idleMs = options.limits.idleMsFirst;
     this.#uncomparedAtMs = options.nowMs();
   }
 
@@ -90,6 +92,7 @@ export class Resumption {
    * it has sent the last event received again, and that is the same as before (I1b).
    */
   uncertain(): void {
+    this.#highestSeen = 0n;
     if (this.#isUncompared) return;
     this.#isUncompared = true;
     this.#uncomparedAtMs = this.#options.nowMs();
@@ -103,6 +106,7 @@ export class Resumption {
   /** A connection was made: nothing is known of what got lost between the one before and this one. */
   connected(): void {
     this.#pauseMs = this.#options.limits.pauseMsFirst;
+    this.#idleMs = this.#options.limits.idleMsFirst;
     this.#ask();
   }
 
@@ -125,7 +129,8 @@ export class Resumption {
   /** The next event was accepted. */
   accepted(): void {
     this.#isUncompared = false;
-    this.#idleMs = this.#options.limits.quietMsMax;
+    this.#idleMs = this.#options.limits.idleMsFirst;
+    if (this.#highestSeen <= this.#options.received()) this.#pauseMs = this.#options.limits.pauseMsFirst;
     if (!this.#hole) return;
     this.#options.log.info(
       { sequence: `${this.#hole.expected}`, asked: this.#asked, dropped: this.#dropped },
@@ -163,19 +168,20 @@ export class Resumption {
    * @returns true if the engine has owed for long what it was asked for
    */
   tick(): boolean {
-    const { quietMsMax, idleMsMax } = this.#options.limits;
+    const { pauseMsMax, quietMsMax, idleMsMax } = this.#options.limits;
     const now = this.#options.nowMs();
     const quietMs = now - Math.max(this.#askedAtMs, this.#heardAtMs);
-    // What was dropped behind a hole that is filled by now comes again, too.
+    // What stays away however often it is asked for was another engine's.
+    if (!this.#hole && this.#pauseMs >= pauseMsMax) this.#highestSeen = 0n;
+    // Before what came, or behind it: that was seen, and dropped at a hole that is filled by now.
     const lacksMore = this.#hole !== undefined || this.#highestSeen > this.#options.received();
-    if (lacksMore && quietMs >= quietMsMax / 5) this.#askAgain();
-    if (!this.#isOwed) {
-      if (quietMs >= this.#idleMs) {
-        this.#idleMs = Math.min(this.#idleMs * 2, idleMsMax);
-        this.#ask();
-      }
-      return false;
+    if (lacksMore) {
+      if (quietMs >= quietMsMax / 5) this.#askAgain();
+    } else if (!this.#isOwed && quietMs >= this.#idleMs) {
+      this.#idleMs = Math.min(this.#idleMs * 2, idleMsMax);
+      this.#ask();
     }
+    if (!this.#isOwed) return false;
     if (quietMs >= quietMsMax) this.#askAgain();
     return now - this.#uncomparedAtMs >= quietMsMax;
   }

@@ -15,10 +15,6 @@ const SEARCH_MS = 1_000;
 /** A connection on which a request has timed out is dead if nothing at all comes for so long, ms. */
 const SILENCE_MS = 1_000;
 
-/** Where no node has been up for so long and nothing is looked for, a search begins, ms. */
-const NONE_UP_MS = 5_000;
-const WATCH_MS = 1_000;
-
 /* What is used of the driver's insides. */
 interface Connection extends EventEmitter {
   readonly connected: boolean;
@@ -36,13 +32,11 @@ interface Connection extends EventEmitter {
 interface Host {
   readonly pool: { readonly connections: readonly Connection[] };
   initializePool(): void;
-  isUp(): boolean;
   shutdown(): Promise<void>;
 }
 interface ControlConnection extends EventEmitter {
   readonly connection: Connection | null;
   readonly hosts: { values(): readonly Host[] };
-  readonly initialized: boolean;
   readonly _isShuttingDown: boolean;
   readonly _profileManager: { getDistance(host: Host): unknown };
   _refresh(candidates?: unknown): Promise<void>;
@@ -69,8 +63,6 @@ mendConnections();
  *   process: it is caught, and the search begins anew.
  * - A node that is found again gets a new host: its pool is filled, and the host before, which would go on connecting
  *   beyond the client's shutdown, is shut down.
- * - A node that stays marked as down with nothing planned for it, as was seen after a kill, is looked for anew: a search takes
- *   a new host for it.
  *
  * @returns what is to be called after `connect()`: `closeLeftOpen` where it succeeded, for what it opened and gave up;
  *   `giveUp` where it failed, for all that goes on in a client that never was connected
@@ -151,18 +143,6 @@ export function mendDriver(client: Client): {
     fillPools();
     if (!isDone) setTimeout(() => void control._refresh(), SEARCH_MS).unref();
   };
-  let noneUpSinceMs: number | undefined;
-  const watching = setInterval(() => {
-    if (control._isShuttingDown) clearInterval(watching);
-    else if (!control.initialized || isSearching || control.hosts.values().some((host) => host.isUp()))
-      noneUpSinceMs = undefined;
-    else {
-      noneUpSinceMs ??= performance.now();
-      if (performance.now() - noneUpSinceMs < NONE_UP_MS) return;
-      noneUpSinceMs = undefined;
-      void control._refresh();
-    }
-  }, WATCH_MS).unref();
   const giveUp = (): void => {
     control.shutdown();
     shutDownHosts();

@@ -319,14 +319,13 @@ export class Publisher {
       // An ingest asks from what it has received, or from 1: what this one has published is something else, or less. All of
       // it is sent, so that the ingest can compare, and say what differs.
       this.#tell('beyond', `sequence ${from} was asked for, but only up to ${last} was ever published here`);
-      this.#sender.rewind(oldest);
+      this.#sender.rewind(oldest, this.status.peers);
       return undefined;
     }
-    this.#tell('resumed', `sending again from sequence ${from}`);
-    // The transport gives messages to its peers in turn. One of them may be an ingest that was stopped and reads no more: if each
-    // request led to the same number of messages, the same ones could go there each time.
-    const isTwice = this.status.peers > 1 && this.#resumes % 2 === 0;
-    this.#sender.rewind(from, isTwice);
+    // One that just asks whether there is more, after all was sent, is no news.
+    if (from < last || this.#sender.cursor <= last)
+      this.#tell('resumed', `sending again from sequence ${from}`);
+    this.#sender.rewind(from, this.status.peers);
     return undefined;
   }
 

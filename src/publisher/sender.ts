@@ -7,6 +7,8 @@ import type { HeldEvent } from './outbox.ts';
 
 const PAGE_EVENTS = 256;
 const RETRY_MS = 1_000;
+const COPIED_MESSAGES = 2n;
+const COPIES_MAX = 8;
 
 /** What a sender needs. */
 export interface SenderOptions {
@@ -30,7 +32,9 @@ export class Sender {
   #cursor: bigint;
   /** Grows with each rewinding, so that a page that was begun before is not gone on with. */
   #turn = 0;
-  #isTwice = false;
+  /** Messages below `#copied` are sent so often. */
+  #copies = 1;
+  #copied = 0n;
   #wake: () => void = () => undefined;
   #stopped = false;
   #sent = 0;
@@ -59,11 +63,14 @@ export class Sender {
   /**
    * Goes on with another number, after the message that is being handed over.
    *
-   * @param isTwice true to send the first one twice
+   * @param peers how many the transport has, which get its messages in turn. The first two messages are sent once for each: one
+   *   of the peers may be an ingest that was stopped and reads no more, and if each answer led to the same turns, the same
+   *   messages could go there every time. So whoever reads gets the first, to compare, and the next
    */
-  rewind(cursor: bigint, isTwice = false): void {
+  rewind(cursor: bigint, peers = 1): void {
     this.#cursor = cursor;
-    this.#isTwice = isTwice;
+    this.#copies = Math.min(Math.max(peers, 1), COPIES_MAX);
+    this.#copied = cursor + COPIED_MESSAGES;
     this.#turn += 1;
     this.#wake();
   }
@@ -108,12 +115,10 @@ export class Sender {
         this.#cursor = sequence;
         return;
       }
-      await this.#options.push(data);
-      this.#sent += 1;
-      if (turn !== this.#turn) return;
-      if (this.#isTwice) {
-        this.#isTwice = false;
-        return;
+      for (let left = sequence < this.#copied ? this.#copies : 1; left > 0; left -= 1) {
+        await this.#options.push(data);
+        this.#sent += 1;
+        if (turn !== this.#turn) return;
       }
       this.#cursor = sequence + 1n;
     }

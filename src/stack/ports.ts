@@ -3,6 +3,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createServer, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { STACK_HOST } from '../config/index.ts';
 
@@ -10,6 +11,7 @@ import { STACK_HOST } from '../config/index.ts';
 const FREE_PORT_MIN = 20_000;
 const FREE_PORT_MAX = 32_000;
 const FREE_PORT_TRIES_MAX = 200;
+const FREE_POLL_MS = 50;
 
 /** Whether a server could listen on the port. */
 export function isPortFree(port: number): Promise<boolean> {
@@ -18,6 +20,21 @@ export function isPortFree(port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen({ host: STACK_HOST, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
+}
+
+/**
+ * Whether a server could listen on the port within a time: of a process that was killed, and counts as gone, the last thread may
+ * still have to close its sockets.
+ *
+ * @param msMax how long to wait for it, ms
+ */
+export async function isPortFreeSoon(port: number, msMax: number): Promise<boolean> {
+  const deadline = performance.now() + msMax;
+  while (!(await isPortFree(port))) {
+    if (performance.now() > deadline) return false;
+    await sleep(FREE_POLL_MS);
+  }
+  return true;
 }
 
 /** Whether something accepts connections on the port. */

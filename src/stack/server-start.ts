@@ -5,13 +5,15 @@
  */
 import { readStackState, type StackState, writeStackState } from '../config/index.ts';
 import { PortTakenError, ServerFailedError } from './errors.ts';
-import { isPortFree, pickFreePort, portOwner } from './ports.ts';
+import { isPortFreeSoon, pickFreePort, portOwner } from './ports.ts';
 import { isRunning, type ProcessIdentity } from './process-identity.ts';
 import type { Progress, ProgressStep } from './progress.ts';
 import type { ServerName } from './home.ts';
 import { launch, type Launch, stopProcess, untilAnswering } from './server-process.ts';
 
 const FREE_PORT_ROUNDS_MAX = 4;
+/** A port that the server had before may take so long to be free again, ms. */
+const RELEASE_MS_MAX = 3_000;
 
 type StateOf<N extends ServerName> = NonNullable<StackState[N]>;
 
@@ -63,10 +65,11 @@ async function choosePorts<N extends ServerName>(
   const chosen: Record<string, number> = {};
   for (const [key, { what, port, variable }] of Object.entries<WantedPort>(kind.ports)) {
     const before = (previous as Record<string, number> | undefined)?.[key];
-    if (mode === 'fixed') {
-      if (!(await isPortFree(port))) throw new PortTakenError(what, port, variable, await portOwner(port));
-      chosen[key] = port;
-    } else if (before !== undefined && (await isPortFree(before))) chosen[key] = before;
+    const wanted = mode === 'fixed' ? port : before;
+    // Clients know the port that it had: if it ended just now, that will be free in a moment.
+    if (wanted !== undefined && (await isPortFreeSoon(wanted, wanted === before ? RELEASE_MS_MAX : 0)))
+      chosen[key] = wanted;
+    else if (mode === 'fixed') throw new PortTakenError(what, port, variable, await portOwner(port));
     else chosen[key] = await pickFreePort(new Set(Object.values(chosen)));
   }
   return chosen as StateOf<N>['ports'];

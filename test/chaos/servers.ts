@@ -70,9 +70,12 @@ export class RunningServer {
     return `${this.#name} at ${this.address.host}:${this.address.port}: ${conditionOf(state?.pid)}, ${state?.phase ?? 'not started'}`;
   }
 
-  /** Starts it where it was; resolves when it answers. */
+  /** Starts it where it was; resolves when it answers. Links lead to where it was: elsewhere nothing would find it. */
   async start(): Promise<void> {
     await this.#start();
+    const ports = Object.values(readStackState(this.#home)[this.#name]?.ports ?? {});
+    if (!ports.includes(this.address.port))
+      throw new Error(`${this.#name} is back on ports ${ports.join(' and ')}, not on ${this.address.port}`);
   }
 
   #signal(signal: NodeJS.Signals): void {

@@ -5,7 +5,14 @@ import { Silence } from '../../src/ingest/silence.ts';
 import type { Logger } from '../../src/logging/index.ts';
 import { stopOf } from './events.ts';
 
-const LIMITS = { pauseMsFirst: 100, pauseMsMax: 400, roundsMax: 3, quietMsMax: 1_000, idleMsMax: 60_000 };
+const LIMITS = {
+  pauseMsFirst: 100,
+  pauseMsMax: 400,
+  roundsMax: 3,
+  quietMsMax: 1_000,
+  idleMsFirst: 1_000,
+  idleMsMax: 60_000,
+};
 
 function rules(received: bigint) {
   const asked: bigint[] = [];

@@ -4,7 +4,14 @@ import { Resumption } from '../../src/ingest/resumption.ts';
 import { StreamStopped } from '../../src/ingest/stop.ts';
 import type { Logger } from '../../src/logging/index.ts';
 
-const LIMITS = { pauseMsFirst: 200, pauseMsMax: 5_000, roundsMax: 3, quietMsMax: 5_000, idleMsMax: 60_000 };
+const LIMITS = {
+  pauseMsFirst: 200,
+  pauseMsMax: 5_000,
+  roundsMax: 3,
+  quietMsMax: 5_000,
+  idleMsFirst: 5_000,
+  idleMsMax: 60_000,
+};
 
 /** An ingest that has received up to 10, and an engine that never sends 11. */
 function atAHole() {
@@ -92,6 +99,33 @@ describe('an end that went to another ingest', () => {
     expect(pass(160, ingest)).toEqual([5, 15, 35, 75, 135]);
     ingest.resumption.accepted();
     expect(pass(12, ingest)).toEqual([1, 11]);
+  });
+
+  it('is asked for soon after a connection was made, however long nothing had come before', () => {
+    const ingest = atAHole();
+    ingest.resumption.connected();
+    pass(600, ingest);
+    ingest.resumption.connected();
+    expect(pass(20, ingest)).toEqual([5, 15]);
+  });
+
+  it('is asked for from 1 where nothing was received', () => {
+    const ingest = atAHole();
+    ingest.time.received = 0n;
+    ingest.resumption.connected();
+    expect(pass(6, ingest)).toEqual([5]);
+    expect(ingest.asked).toEqual([1n, 1n]);
+  });
+
+  it('that never was, since another engine spoke of it, is soon asked for as seldom as any', () => {
+    const ingest = atAHole();
+    ingest.resumption.connected();
+    ingest.resumption.seen(9_000n);
+    expect(pass(600, ingest).length).toBeLessThan(20);
+    ingest.resumption.uncertain();
+    ingest.resumption.compared();
+    ingest.resumption.connected();
+    expect(pass(20, ingest)).toEqual([5, 15]);
   });
 
   it('is not asked for while something comes', () => {

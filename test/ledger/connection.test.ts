@@ -148,15 +148,3 @@ test('two searches for a control connection at once end no process, and there is
     await client.shutdown();
   }
 });
-
-test('a node that is marked as down, with nothing planned for it, is found again', async () => {
-  const client = await connect(testLedgerOptions('system'));
-  try {
-    const [host] = client.getState().getConnectedHosts() as unknown as { setDownAt: number }[];
-    host!.setDownAt = Date.now();
-    await expect(client.execute('SELECT key FROM system.local')).rejects.toThrow(/All host/);
-    await untilAnswered(client);
-  } finally {
-    await client.shutdown();
-  }
-});

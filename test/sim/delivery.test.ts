@@ -18,7 +18,9 @@ function delivery(seed: number, down: number) {
   const scheduler = new Scheduler();
   const replicas = Array.from({ length: 3 }, () => new Replica());
   const random = new Random(seed);
-  for (let count = 0; count < down; count += 1) random.pick(replicas).downUntilMs = scheduler.nowMs + 60_000;
+  const first = random.below(replicas.length);
+  for (let count = 0; count < down; count += 1)
+    replicas[(first + count) % replicas.length]!.downUntilMs = scheduler.nowMs + 60_000;
   const faults = new Faults(random);
   vi.spyOn(faults, 'strikes').mockReturnValue(true);
   const run = (ms: number): void => {

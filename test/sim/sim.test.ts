@@ -33,7 +33,8 @@ describe('the simulation', () => {
     expect(ordinary).toBeGreaterThanOrEqual(3 * SEEDS);
   }, 600_000);
 
-  // An engine that rewrites its tail among three ingests; one that begins anew and is one event short of what is settled;
+  // Held, too, by tests of their own, which a change of what is drawn does not pass by: resumption.test.ts, publisher.test.ts,
+  // delivery.test.ts. An engine that rewrites its tail among three ingests; one that begins anew and is one event short of what is settled;
   // a batch that becomes whole while one replica is down and another misses it; the end of a stream that goes to a stopped ingest.
   it.each([2_503, 40_783, 45_220, 101_654, 150_083])(
     'finds nothing wrong any more in seed %i',
