@@ -90,6 +90,7 @@ export class Ingest {
       this.#recovery.settled(reached);
     });
     this.#recovery = new Recovery({
+      renew: () => this.#receiver.renew(),
       ...options,
       lease,
       limits: options.resumption,

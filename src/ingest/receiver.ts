@@ -26,7 +26,7 @@ export interface ReceiverOptions extends IngestSocketOptions {
 
 /** One open PULL socket. */
 export class Receiver {
-  readonly #socket: Pull;
+  #socket: Pull;
   readonly #options: ReceiverOptions;
   #receiving = false;
   #closed = false;
@@ -34,11 +34,12 @@ export class Receiver {
   #endWatching: () => void = () => undefined;
   /** The last handshake failed for its keys. */
   #isUnauthorized = false;
+  /** Addresses of the peers that are there. */
+  readonly #ready = new Set<string>();
 
-  private constructor(socket: Pull, options: ReceiverOptions) {
-    this.#socket = socket;
+  private constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.#watchConnections();
+    this.#socket = this.#newSocket();
   }
 
   /**
@@ -47,15 +48,9 @@ export class Receiver {
    * @throws EndpointError if it cannot be bound or is malformed
    */
   static async open(options: ReceiverOptions): Promise<Receiver> {
-    const socket = new Pull({
-      receiveHighWaterMark: options.highWaterMark,
-      maxMessageSize: TRANSPORT_BYTES_MAX,
-      ...CONNECTION,
-      linger: 0,
-    });
-    const receiver = new Receiver(socket, options);
+    const receiver = new Receiver(options);
     try {
-      await openSocket(socket, options);
+      await openSocket(receiver.#socket, options);
     } catch (error) {
       receiver.close();
       throw error;
@@ -73,14 +68,35 @@ export class Receiver {
   async receive(): Promise<Buffer[] | undefined> {
     if (this.#closed) return undefined;
     this.#receiving = true;
+    const socket = this.#socket;
     try {
-      return (this.#reconnectDue ? await this.#rest() : undefined) ?? (await this.#socket.receive());
+      return (this.#reconnectDue ? await this.#rest() : undefined) ?? (await socket.receive());
     } catch (error) {
       if (this.#closed) return undefined;
-      throw error;
+      if (socket === this.#socket) throw error;
     } finally {
       this.#receiving = false;
     }
+    return this.receive();
+  }
+
+  /**
+   * Opens the connection anew, where it is we who connect. A byte that was changed in the length of a frame makes our side wait for
+   * the rest of it, and nobody is told: not even the keepalive is missed. What the connection had is sent again when it is
+   * asked for.
+   *
+   * @throws EndpointError if it cannot be opened
+   */
+  async renew(): Promise<void> {
+    if (this.#closed || this.#options.bind) return;
+    const before = this.#socket;
+    this.#endWatching();
+    this.#reconnectDue = false;
+    this.#socket = this.#newSocket();
+    for (const address of this.#ready) this.#options.onConnection?.('closed', address);
+    this.#ready.clear();
+    before.close();
+    await openSocket(this.#socket, this.#options);
   }
 
   /** Closes the socket; a pending receive ends. */
@@ -113,22 +129,37 @@ export class Receiver {
     if (!this.#closed) this.#socket.connect(this.#options.endpoint);
   }
 
-  #watchConnections(): void {
-    const { events } = this.#socket;
+  #newSocket(): Pull {
+    const socket = new Pull({
+      receiveHighWaterMark: this.#options.highWaterMark,
+      maxMessageSize: TRANSPORT_BYTES_MAX,
+      ...CONNECTION,
+      linger: 0,
+    });
+    this.#watchConnections(socket);
+    return socket;
+  }
+
+  #watchConnections(socket: Pull): void {
+    const { events } = socket;
     const { bind, onConnection } = this.#options;
     for (const event of ['accept', 'connect'] as const)
       events.on(event, ({ address }) => onConnection?.('opened', address));
     watchPeers(
-      this.#socket,
+      socket,
       (address) => {
         this.#isUnauthorized = false;
+        this.#ready.add(address);
         onConnection?.('ready', address);
       },
-      (address) => onConnection?.('closed', address),
+      (address) => {
+        // One that was replaced was told of when it was.
+        if (this.#ready.delete(address)) onConnection?.('closed', address);
+      },
     );
     if (bind) return;
-    this.#watchHandshakes();
-    this.#endWatching = watchGivenUp(this.#socket, (address) => {
+    this.#watchHandshakes(socket);
+    this.#endWatching = watchGivenUp(socket, (address) => {
       if (this.#closed) return;
       if (!this.#isUnauthorized) onConnection?.('refused', address);
       // A receive that still waits by now has found the buffer empty.
@@ -138,8 +169,7 @@ export class Receiver {
   }
 
   /** Tells once of a row of handshakes that fail for their keys. */
-  #watchHandshakes(): void {
-    const { events } = this.#socket;
+  #watchHandshakes({ events }: Pull): void {
     const { curve, onConnection } = this.#options;
     const unauthorized = (address: string): void => {
       if (!this.#isUnauthorized) onConnection?.('unauthorized', address);

@@ -15,6 +15,9 @@ import type { StreamStopped } from './stop.ts';
 const TICK_MS = 1_000;
 /** Both sockets of an engine come up at about the same time: one request is enough. */
 const CONNECTED_PAUSE_MS = 50;
+/** Where nothing comes for so long after the engine was asked, both connections are made anew; then after twice as long each time, ms. */
+const RENEW_MS_FIRST = 6_000;
+const RENEW_MS_MAX = 60_000;
 
 /** What recovery needs of the ingest. */
 export interface RecoveryOptions {
@@ -31,6 +34,8 @@ export interface RecoveryOptions {
   received(): bigint;
   /** The watermark as this ingest has persisted it. */
   persisted(): bigint;
+  /** Makes the data connection anew. */
+  renew(): Promise<void>;
   /** False while the socket is not read, since enough is in flight: nothing can come then. */
   isReading(): boolean;
   /** The newest lease, and the watermark, as the database has them now. */
@@ -54,9 +59,11 @@ export class Recovery {
   #dataConnections = 0;
   #lookingUp = false;
   #moveTo: bigint | undefined;
+  #renewMs = RENEW_MS_FIRST;
   /** The highest lease that the engine says it has heard of. */
   #heardLease = 0n;
   #closed = false;
+  #isRenewing = false;
 
   constructor(options: RecoveryOptions) {
     const { log, endpoint, bind, control } = options;
@@ -85,13 +92,18 @@ export class Recovery {
 
   /** Opens the control socket, where there is one, and begins to watch. */
   async open(): Promise<void> {
-    const { control, stream, lease, log } = this.#options;
+    const { control } = this.#options;
     this.#dataSilence.begin();
     this.#ticking = setInterval(() => {
       this.#tick();
     }, TICK_MS).unref();
     if (!control) return;
     this.#controlSilence.begin();
+    await this.#openControl(control);
+  }
+
+  async #openControl(control: IngestSocketOptions): Promise<void> {
+    const { stream, lease, log } = this.#options;
     this.#control = await Control.open({
       ...control,
       stream,
@@ -136,6 +148,7 @@ export class Recovery {
 
   /** A message with this number has come. */
   seen(sequence: bigint): void {
+    this.#renewMs = RENEW_MS_FIRST;
     this.#resumption?.seen(sequence);
   }
 
@@ -223,6 +236,29 @@ export class Recovery {
     if (this.#resumption?.tick()) this.#owedSilence.begin();
     else this.#owedSilence.end();
     this.#owedSilence.tick();
+    if ((this.#resumption?.unansweredMs ?? 0) >= this.#renewMs) void this.#renew();
+  }
+
+  /**
+   * The engine was asked for what it has, and nothing comes: one of the two connections may be one over which nothing gets any
+   * more, though it stands (receiver.ts).
+   */
+  async #renew(): Promise<void> {
+    const { control, log, renew } = this.#options;
+    if (!control || control.bind || this.#isRenewing) return;
+    this.#isRenewing = true;
+    const seconds = Math.round((this.#resumption?.unansweredMs ?? 0) / 1000);
+    log.warn(
+      { endpoint: this.#options.endpoint, seconds },
+      'nothing comes of what was asked for: connecting anew',
+    );
+    this.#renewMs = Math.min(this.#renewMs * 2, RENEW_MS_MAX);
+    this.#control?.close();
+    for (const made of await Promise.allSettled([renew(), this.#openControl(control)]))
+      if (made.status === 'rejected' && !this.#closed)
+        log.warn({ problem: String(made.reason) }, 'a connection could not be made anew');
+    this.#isRenewing = false;
+    if (this.#closed) this.#control?.close();
   }
 
   /** The engine listens to a higher lease only. That is another ingest's, or it is from before the database was restored. */

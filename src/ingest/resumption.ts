@@ -67,6 +67,8 @@ export class Resumption {
   /** Since the connection was made, the last event received has not come to be compared: the engine owes it. */
   #isUncompared = true;
   #uncomparedAtMs: number;
+  /** Since when a request has had no answer at all. */
+  #unansweredSinceMs: number | undefined;
   #asked = 0;
   #dropped = 0;
 
@@ -75,6 +77,12 @@ export class Resumption {
     this.#pauseMs = options.limits.pauseMsFirst;
     this.#idleMs = options.limits.idleMsFirst;
     this.#uncomparedAtMs = options.nowMs();
+  }
+
+  /** How long nothing at all has come since the engine was asked, though the last event received is always there to be sent, ms. */
+  get unansweredMs(): number {
+    if (this.#unansweredSinceMs === undefined || this.#options.received() === 0n) return 0;
+    return this.#options.nowMs() - this.#unansweredSinceMs;
   }
 
   /** How often the engine was asked. */
@@ -116,6 +124,7 @@ export class Resumption {
     this.#lastSeen = sequence;
     if (sequence > this.#highestSeen) this.#highestSeen = sequence;
     this.#heardAtMs = this.#options.nowMs();
+    this.#unansweredSinceMs = undefined;
   }
 
   /** True if a message is not to be looked at, since what the engine owes has not come. It comes again. */
@@ -204,6 +213,7 @@ export class Resumption {
   #ask(): void {
     const received = this.#options.received();
     this.#askedAtMs = this.#options.nowMs();
+    this.#unansweredSinceMs ??= this.#askedAtMs;
     this.#rewound = false;
     this.#isAwaited = true;
     this.#asked += 1;

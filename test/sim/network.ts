@@ -41,8 +41,6 @@ export interface Link {
   readonly toBound: Way;
 }
 
-/** What two ingests did to each other shows for so long, ms. */
-const SHARED_MS = 40_000;
 
 const newWay = (): Way => ({ gathered: [], onItsWay: new Set(), arrivesMs: 0 });
 
@@ -57,7 +55,6 @@ export class Network {
   readonly #bound = new Map<string, Socket>();
   readonly #links = new Set<Link>();
   #numbers = 0;
-  #sharedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -72,11 +69,6 @@ export class Network {
   /** Connections over which an engine sends its stream. */
   get dataLinks(): readonly Link[] {
     return [...this.#links].filter(({ bound }) => 'room' in bound);
-  }
-
-  /** True if an engine had connections to two ingests lately: then each gets a part. */
-  get isShared(): boolean {
-    return this.#options.scheduler.nowMs - this.#sharedMs < SHARED_MS;
   }
 
   bind(socket: Socket, endpoint: string): void {
@@ -214,7 +206,6 @@ export class Network {
   #carry(link: Link, way: Way): void {
     const { scheduler, random } = this.#options;
     if (!link.open || way.gathered.length === 0) return;
-    if (this.dataLinks.length > 1) this.#sharedMs = scheduler.nowMs;
     const messages = way.gathered;
     way.gathered = [];
     const isToConnector = way === link.toConnector;

@@ -238,11 +238,7 @@ export class Simulation {
     const stop = how instanceof Error ? undefined : how.stop;
     if (!stop) return false;
     if (this.#misconduct?.explains(stop)) return true;
-    const isOrdinary =
-      stop.reason === 'lease-lost' ||
-      stop.reason === 'lease-expired' ||
-      // A PUSH socket spreads over all that are connected, also over one that is stopped and reads nothing.
-      (stop.reason === 'hole' && this.network.isShared);
+    const isOrdinary = stop.reason === 'lease-lost' || stop.reason === 'lease-expired';
     if (!isOrdinary && this.#misconduct?.begun !== true)
       this.#violated(
         `the stream stopped though nothing is wrong: ${stop.reason} at ${stop.sequence}: ${stop.message}`,
