@@ -244,7 +244,7 @@ export class Recovery {
    * more, though it stands (receiver.ts).
    */
   async #renew(): Promise<void> {
-    const { control, log, renew } = this.#options;
+    const { control, log } = this.#options;
     if (!control || control.bind || this.#isRenewing) return;
     this.#isRenewing = true;
     const seconds = Math.round((this.#resumption?.unansweredMs ?? 0) / 1000);
@@ -254,7 +254,7 @@ export class Recovery {
     );
     this.#renewMs = Math.min(this.#renewMs * 2, RENEW_MS_MAX);
     this.#control?.close();
-    for (const made of await Promise.allSettled([renew(), this.#openControl(control)]))
+    for (const made of await Promise.allSettled([this.#options.renew(), this.#openControl(control)]))
       if (made.status === 'rejected' && !this.#closed)
         log.warn({ problem: String(made.reason) }, 'a connection could not be made anew');
     this.#isRenewing = false;

@@ -41,7 +41,6 @@ export interface Link {
   readonly toBound: Way;
 }
 
-
 const newWay = (): Way => ({ gathered: [], onItsWay: new Set(), arrivesMs: 0 });
 
 /** All sockets and connections. */
