@@ -169,6 +169,7 @@ export class Misconduct {
         engine.stateBad(account, 'WITHDRAW', account.available + 1n, version);
         break;
       default:
+        if (!this.#isAtRest()) return false;
         this.#tamper(account);
         engine.nextOf(account);
         engine.nextOf(account);
@@ -181,6 +182,18 @@ export class Misconduct {
     const { accounts } = this.#simulation.engine.market;
     const some = accounts.filter(({ version, sequence }) => version >= 3n && sequence <= watermark);
     return some.length === 0 ? undefined : this.#random.pick(some);
+  }
+
+  /**
+   * True if no attempt is running anywhere, not even one of a former ingest or one that nobody hears any more. While one is, a
+   * settler may hold the balance in memory, and writes over what it can't have seen (docs/guarantees.md).
+   */
+  #isAtRest(): boolean {
+    const { server, scheduler } = this.#simulation;
+    return [...server.runs.values()].every((run) => {
+      const { unfinished, quietAt } = run.status();
+      return unfinished === 0 && (quietAt === undefined || Date.parse(quietAt) <= scheduler.nowMs);
+    });
   }
 
   /** Somebody else writes a balance: another engine under its next version, or a hand at the default clock. */
