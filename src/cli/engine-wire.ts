@@ -190,7 +190,7 @@ export class OutboxWire implements EngineWire {
     const why =
       peers === 0
         ? `no ingest is connected to ${this.endpoint}`
-        : `an ingest is connected, but told nothing on ${this.controlEndpoint}: was it started with --control, and are a worker and its servers up ("settled status")?`;
+        : `an ingest is connected, but tells nothing more on ${this.controlEndpoint}: was it started with --control, are a worker and its servers up, is a partition halted ("settled status")?`;
     return (
       `${settledUpTo} of ${last} events are known to be settled, and nothing more was for ${seconds(waitMs)}: ${why} ` +
       `All are in the outbox ${this.#outbox}: the same command goes on with them`

@@ -5,7 +5,7 @@
 import type { Client as TemporalClient } from '@temporalio/client';
 import type { Client as CassandraClient } from 'cassandra-driver';
 import { partitionStatus } from '../ingest/update-sender.ts';
-import { readLeaseRow } from '../ledger/leases.ts';
+import { readLeaseRow, readRenewalAgeMs } from '../ledger/leases.ts';
 import { highestLineAbove, readLine } from '../ledger/stream-log.ts';
 import { readQuarantined } from '../ledger/quarantine.ts';
 import { readStreams, type StreamRecord } from '../ledger/streams.ts';
@@ -33,8 +33,18 @@ export interface StreamStatus {
   }[];
   /** Partitions whose workflow did not answer: no worker runs, or Temporal is away. */
   readonly unanswered: number;
-  /** Who feeds the stream, or did last; `held` is false where the lease was given back. */
-  readonly ingest?: { readonly lease: string; readonly holder: string; readonly held: boolean };
+  /**
+   * Who feeds the stream, or did last; `held` is false where the lease was given back, `renewedMsAgo` says when it was renewed
+   * last, and `alive` is false where that is longer ago than the lease is good: its ingest is gone, or cannot reach the
+   * database.
+   */
+  readonly ingest?: {
+    readonly lease: string;
+    readonly holder: string;
+    readonly held: boolean;
+    readonly renewedMsAgo: number;
+    readonly alive: boolean;
+  };
   /** Events above the watermark that were found in conflict and not dismissed, as kept in the database. */
   readonly quarantined: readonly {
     readonly sequence: string;
@@ -61,8 +71,9 @@ async function streamStatus(
   record: StreamRecord,
 ): Promise<StreamStatus> {
   const { stream, watermark } = record;
-  const [lease, highest, oldest] = await Promise.all([
+  const [lease, renewedMsAgo = 0, highest, oldest] = await Promise.all([
     readLeaseRow(cassandra, stream),
+    readRenewalAgeMs(cassandra, stream),
     highestLineAbove(cassandra, stream, watermark),
     readLine(cassandra, stream, watermark + 1n),
   ]);
@@ -101,6 +112,8 @@ async function streamStatus(
             lease: lease.lease.toString(),
             holder: lease.holder,
             held: lease.holderId !== undefined,
+            renewedMsAgo,
+            alive: lease.holderId !== undefined && renewedMsAgo <= lease.durationMs,
           },
         }),
     halted,

@@ -7,7 +7,7 @@ import type { Mismatch, ObservedTouch } from './decision.ts';
 /** A balance as it was read for a dismissal. Predecessors are not asked for: nothing is calculated from its values. */
 export interface ObservedVoidTouch extends ObservedTouch {
   /** Which event brought the version after the expected one, by its ledger entry; undefined where there is no entry. */
-  readonly takenBy?: bigint | undefined;
+  readonly takenBy?: 'own' | 'other' | undefined;
 }
 
 /**
@@ -69,10 +69,11 @@ export function decideVoid(observation: VoidObservation): VoidDecision {
     if (!touch.writeTimeNormal) return 'by-hand';
     if (foundVersion === expectedVersion) return 'free';
     if (foundVersion < expectedVersion) return seen.watermarkBefore >= sequence - 1n ? 'gap' : 'behind';
+    if (takenBy === 'other') return 'taken';
+    // A balance does not say of which stream the event is that changed it last.
     if (foundLastSequence === sequence) return 'doubt';
     // Between the event's own versions only another event can stand, since the event's batch leaves the last of them.
-    if (foundVersion <= afterVersion) return 'taken';
-    return takenBy === undefined || takenBy === sequence ? 'doubt' : 'taken';
+    return foundVersion <= afterVersion ? 'taken' : 'doubt';
   }
 }
 

@@ -114,7 +114,10 @@ export class Dispatch {
         this.#note(partition, halt);
       },
       unavailable: (problem) => {
-        log.warn({ partition, problem }, 'the storage did not answer the worker; sending again');
+        log.warn(
+          { partition, problem },
+          'an attempt failed: the worker or its storage did not answer; sending again',
+        );
       },
       untilResumed: (halt) => this.#sender.untilResumed(stream, partition, halt),
       free: () => {

@@ -32,6 +32,7 @@ import { Receiver, type ConnectionChange } from './receiver.ts';
 import { Recovery } from './recovery.ts';
 import { Rejects } from './rejects.ts';
 import { repeat } from './repeat.ts';
+import { Stillness } from './stillness.ts';
 import { StreamStopped } from './stop.ts';
 import { Watermark } from './watermark.ts';
 
@@ -55,6 +56,7 @@ export class Ingest {
   readonly #dispatch: Dispatch;
   readonly #watermark: Watermark;
   readonly #recovery: Recovery;
+  readonly #stillness: Stillness;
   /** Balances touched by each event in flight. */
   readonly #touches = new Map<bigint, readonly Touch[]>();
   readonly #refused: RefusedPeers;
@@ -104,6 +106,12 @@ export class Ingest {
       stop: (stopped) => {
         this.#stop(stopped);
       },
+    });
+    this.#stillness = new Stillness({
+      log,
+      inFlight: () => this.#inFlight,
+      persisted: () => this.#watermark.persisted,
+      isHalted: () => this.#dispatch.halted.length > 0,
     });
     this.#rejects = new Rejects({
       stream,
@@ -183,6 +191,7 @@ export class Ingest {
       await ingest.#recovery.open();
       for (const isReady of early) changed(isReady);
     } catch (error) {
+      ingest.#stillness.close();
       ingest.#recovery.close();
       receiver.close();
       throw error;
@@ -391,6 +400,7 @@ export class Ingest {
     this.#intake.close();
     this.#dispatch.close();
     this.#watermark.close();
+    this.#stillness.close();
     this.#recovery.close();
   }
 

@@ -60,10 +60,10 @@ export function entryStatement(entry: LedgerEntry): Statement {
 }
 
 /** The query for which event brought a version of a balance. */
-export function entrySequenceQuery({ userId, assetId }: BalanceKey, version: bigint): Statement {
+export function entryOriginQuery({ userId, assetId }: BalanceKey, version: bigint): Statement {
   return {
     query:
-      'SELECT sequence FROM ledger_entries WHERE user_id = ? AND asset_id = ? AND bucket = ? AND version = ?',
+      'SELECT stream, sequence FROM ledger_entries WHERE user_id = ? AND asset_id = ? AND bucket = ? AND version = ?',
     params: [userId, assetId, entryBucket(version), version],
   };
 }

@@ -72,6 +72,22 @@ export async function readLeaseRow(client: Client, stream: string, bound: Bound 
   };
 }
 
+/**
+ * How long ago, by the server's clock, the lease was taken or renewed, ms; undefined where it never was. For people: whoever
+ * wants to take a lease counts on its own clock.
+ */
+export async function readRenewalAgeMs(client: Client, stream: string): Promise<number | undefined> {
+  const result = await client.execute(
+    'SELECT WRITETIME(renewal) AS renewed_us, toUnixTimestamp(now()) AS now_ms FROM leases WHERE stream = ?',
+    [stream],
+    { ...options(), isIdempotent: true, consistency: types.consistencies.localSerial },
+  );
+  const row = result.first() as types.Row | null;
+  const renewedUs = row?.['renewed_us'] as bigint | null | undefined;
+  if (!row || renewedUs === null || renewedUs === undefined) return undefined;
+  return Math.max(0, Number((row['now_ms'] as bigint) - renewedUs / 1_000n));
+}
+
 /** The newest fencing number of a stream, 0 where none was taken. Linearizable. */
 export async function readLease(client: Client, stream: string): Promise<bigint> {
   return (await readLeaseRow(client, stream)).lease;

@@ -10,6 +10,7 @@ import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import type { SettlementEvent } from '../domain/event.ts';
 import { voidTouchesOf } from '../domain/void.ts';
 import type {
+  EntryOrigin,
   DigestedEvent,
   EncodedEvent,
   SettlementBatch,
@@ -28,7 +29,7 @@ import {
   missingBalance,
   SELECT_BALANCES,
 } from './balance-rows.ts';
-import { entrySequenceQuery, entryStatement } from './entry-rows.ts';
+import { entryOriginQuery, entryStatement } from './entry-rows.ts';
 import { eventRowOf, eventStatement, ownRowQuery, voidStatement, type Statement } from './event-rows.ts';
 import { storedVoidRow } from './void-rows.ts';
 import { readWatermark } from './streams.ts';
@@ -134,9 +135,9 @@ export class CassandraStorage implements SettlementStorage, VoidStorage {
     return row ? storedVoidRow(event, row) : undefined;
   }
 
-  async readEntrySequence(key: BalanceKey, version: bigint): Promise<bigint | undefined> {
-    const row = (await this.#read(entrySequenceQuery(key, version))).first() as types.Row | null;
-    return (row?.['sequence'] as bigint | null | undefined) ?? undefined;
+  async readEntryOrigin(key: BalanceKey, version: bigint): Promise<EntryOrigin | undefined> {
+    const row = (await this.#read(entryOriginQuery(key, version))).first() as types.Row | null;
+    return row ? { stream: row['stream'] as string, sequence: row['sequence'] as bigint } : undefined;
   }
 
   encodeVoid(

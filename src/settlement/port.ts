@@ -92,6 +92,12 @@ export type StoredVoidRow =
       readonly settledBy: string;
     } & DigestedEvent);
 
+/** The event that a ledger entry follows from. */
+export interface EntryOrigin {
+  readonly stream: string;
+  readonly sequence: bigint;
+}
+
 /** Storage as a dismissal needs it. The same promises as {@link SettlementStorage}'s. */
 export interface VoidStorage extends Pick<
   SettlementStorage,
@@ -99,8 +105,8 @@ export interface VoidStorage extends Pick<
 > {
   /** The row under the event's own key; undefined where there is none. */
   readVoidRow(stream: string, event: DigestedEvent): Promise<StoredVoidRow | undefined>;
-  /** The sequence of the event that brought a version, by its ledger entry; undefined where there is none. */
-  readEntrySequence(key: BalanceKey, version: bigint): Promise<bigint | undefined>;
+  /** The event that brought a version, by its ledger entry; undefined where there is none. */
+  readEntryOrigin(key: BalanceKey, version: bigint): Promise<EntryOrigin | undefined>;
   /** Encodes a dismissed event's row. Pure. */
   encodeVoid(
     stream: string,

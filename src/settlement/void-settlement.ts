@@ -115,15 +115,21 @@ export class VoidSettlement {
       touches.map(async (touch, index) => {
         const balance = stored[index];
         if (!balance) throw new Error(`void: balance ${touch.userId}/${touch.assetId} was not read`);
-        const isPassed = balance.version > touch.afterVersion;
+        const origin =
+          balance.version > touch.expectedVersion
+            ? await this.#storage.readEntryOrigin(touch, touch.expectedVersion + 1n)
+            : undefined;
         return {
           ...touch,
           foundVersion: balance.version,
           foundLastSequence: balance.lastSequence,
           writeTimeNormal: balance.writeTimeNormal,
-          takenBy: isPassed
-            ? await this.#storage.readEntrySequence(touch, touch.expectedVersion + 1n)
-            : undefined,
+          // Another stream may have the same number.
+          takenBy:
+            origin &&
+            (origin.stream === stream && origin.sequence === event.event.sequence
+              ? ('own' as const)
+              : ('other' as const)),
         };
       }),
     );

@@ -99,6 +99,39 @@ class Process extends Child {
   }
 }
 
+/** Who feeds a stream, as `settled status` says. */
+async function feederOf(stream: string): Promise<object | undefined> {
+  const { stdout } = await execa(process.execPath, [PROGRAM, 'status', '--json'], {
+    env: rig.env(stream),
+    reject: false,
+  });
+  const { streams } = JSON.parse(stdout) as { streams: { stream: string; ingest?: object }[] };
+  return streams.find((one) => one.stream === stream)?.ingest;
+}
+
+test('one that was killed is missed by the status once its lease has run out', async () => {
+  const stream = rig.stream();
+  const engine = await rig.engine();
+  const only = new Process('only', stream, engine.endpoint);
+  await only.until('ready');
+  expect(await feederOf(stream)).toMatchObject({ held: true, alive: true });
+  only.kill();
+  await until('it is missed', async () => {
+    const { alive } = (await feederOf(stream)) as { alive: boolean };
+    return !alive;
+  });
+  const { exitCode, stdout } = await execa(process.execPath, [PROGRAM, 'status'], {
+    env: rig.env(stream),
+    reject: false,
+  });
+  expect(exitCode).toBe(3);
+  expect(stdout).toMatch(
+    new RegExp(
+      `${stream}[^]*lease 1 was not given back by .* pid ${only.pid}, nor renewed for \\d+ s: no ingest runs`,
+    ),
+  );
+}, 60_000);
+
 describe('a second ingest', () => {
   const { messages, oracle } = simulated({ trades: 300 });
   const half = Math.floor(messages.length / 2);
@@ -114,16 +147,8 @@ describe('a second ingest', () => {
     expect(second.log).toMatch(/standby: lease 1 is held by .* pid \d+; takes over when it runs out/);
     await rig.send(engine, messages.slice(0, half));
     await until('some is settled', () => first.watermark > 0);
-    const status = await execa(process.execPath, [PROGRAM, 'status', '--json'], {
-      env: rig.env(stream),
-      reject: false,
-    });
-    const { streams } = JSON.parse(status.stdout) as { streams: { stream: string; ingest: object }[] };
-    expect(streams.find((one) => one.stream === stream)?.ingest).toEqual({
-      lease: '1',
-      holder: `${hostname()} pid ${first.pid}`,
-      held: true,
-    });
+    const holder = `${hostname()} pid ${first.pid}`;
+    expect(await feederOf(stream)).toMatchObject({ lease: '1', holder, held: true, alive: true });
     first.kill();
     const killedMs = performance.now();
     await second.until('ready');

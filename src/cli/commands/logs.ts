@@ -43,8 +43,9 @@ async function logs(server: ServerName | undefined, { home, follow, lines }: Fla
     ...(server === undefined ? {} : { servers: [server] }),
     ...(follow === true ? { follow: { signal: abort.signal } } : {}),
   });
-  if (!shown && follow !== true)
-    process.stderr.write(`No logs in ${config.stack.home}: the stack was not started there.\n`);
+  if (shown || follow === true) return;
+  process.stderr.write(`No logs in ${config.stack.home}: the stack was not started there.\n`);
+  process.exitCode = 1;
 }
 
 /** Adds the command. */

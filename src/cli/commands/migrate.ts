@@ -1,14 +1,19 @@
 /**
  * `settled migrate`: creates the keyspace and brings its tables up to date.
  */
+import { errors } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { loadConfig, replicationCql } from '../../config/index.ts';
 import { migrate } from '../../ledger/migrate.ts';
+import { unreachable } from '../cassandra-connection.ts';
 import { ledgerOptions } from '../ledger-options.ts';
 
 async function run(): Promise<void> {
   const config = loadConfig(process.env);
-  const applied = await migrate(ledgerOptions(config), replicationCql(config.cassandra.replication));
+  const replication = replicationCql(config.cassandra.replication);
+  const applied = await migrate(ledgerOptions(config), replication).catch((error: unknown) => {
+    throw error instanceof errors.NoHostAvailableError ? unreachable(config, error) : error;
+  });
   const { keyspace } = config.cassandra;
   process.stdout.write(
     applied.length > 0

@@ -81,6 +81,12 @@ async function show(partition: number, { stream, json }: Flags): Promise<void> {
   });
 }
 
+const NEVER_STARTED = {
+  outcome: 'refused',
+  reason: 'not-halted',
+  message: 'nothing was ever sent to this partition',
+} as const;
+
 async function resume(partition: number, flags: ResumeFlags): Promise<void> {
   await withStream(flags.stream, async (session) => {
     requirePartition(session, partition);
@@ -88,7 +94,9 @@ async function resume(partition: number, flags: ResumeFlags): Promise<void> {
     const { taskQueue } = session.config.temporal;
     const place = { client: await session.temporal(), taskQueue, stream, partition };
     const request = { decision: 'resume' as const, who: decider(flags.who), why: flags.why };
-    const result = await decidePartition(place, request);
+    // Asking it to decide would start it.
+    const [standing] = await partitionStatuses(place.client, session.record, [partition]);
+    const result = standing === 'never-started' ? NEVER_STARTED : await decidePartition(place, request);
     const wasNotHalted = result.outcome === 'refused' && result.reason === 'not-halted';
     print(flags.json, { stream, partition, ...result }, () => [
       result.outcome === 'done'

@@ -29,8 +29,19 @@ async function status(flags: { readonly json?: boolean }): Promise<void> {
     process.exitCode = ATTENTION_EXIT_CODE;
 }
 
-function needsAPerson({ halted, unanswered, quarantined, stopped }: StreamStatus): boolean {
-  return halted.length + unanswered + quarantined.length > 0 || stopped !== undefined;
+function needsAPerson({ halted, unanswered, quarantined, stopped, ingest }: StreamStatus): boolean {
+  const isIngestGone = ingest?.held === true && !ingest.alive;
+  return halted.length + unanswered + quarantined.length > 0 || stopped !== undefined || isIngestGone;
+}
+
+/** Who feeds a stream, in words. */
+function feeder({ lease, holder, held, alive, renewedMsAgo }: NonNullable<StreamStatus['ingest']>): string {
+  if (!held) return `lease ${lease} was given back by ${holder}: no ingest runs`;
+  if (alive) return `lease ${lease} is held by ${holder}`;
+  return (
+    `lease ${lease} was not given back by ${holder}, nor renewed for ${Math.round(renewedMsAgo / 1000)} s: no ingest runs, or it ` +
+    `cannot reach the database`
+  );
 }
 
 async function streamsOf(config: Config): Promise<StreamStatus[]> {
@@ -66,10 +77,7 @@ function describe(
     lines.push(
       `  ${stream.stream.padEnd(10)} ${stream.dialect}, ${stream.partitions} partitions, watermark ${stream.watermark}, lag ${stream.lag}`,
     );
-    if (stream.ingest)
-      lines.push(
-        `  ${''.padEnd(10)} lease ${stream.ingest.lease} ${stream.ingest.held ? 'is held by' : 'was given back by'} ${stream.ingest.holder}`,
-      );
+    if (stream.ingest) lines.push(`  ${''.padEnd(10)} ${feeder(stream.ingest)}`);
     const oldest = stream.oldestUnsettled;
     if (oldest)
       lines.push(
