@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { unknownVariables } from '../config/index.ts';
 import { register as registerDemo } from './commands/demo.ts';
 import { register as registerDown } from './commands/down.ts';
+import { register as registerEvent } from './commands/event.ts';
 import { register as registerIngest } from './commands/ingest.ts';
 import { register as registerKeygen } from './commands/keygen.ts';
 import { register as registerLogs } from './commands/logs.ts';
@@ -37,6 +38,7 @@ for (const register of [
   registerIngest,
   registerSimulate,
   registerStatus,
+  registerEvent,
   registerTrade,
   registerVerify,
   registerPartition,

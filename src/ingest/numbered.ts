@@ -82,8 +82,8 @@ function otherContent(event: SettlementEvent, before: Buffer | undefined): Strea
     ...(before ? { expected: before.toString('hex') } : {}),
     message: before
       ? `${describeEvent(event)} differs from what was received under its number before: the engine restarted its ` +
-        `numbering or changed its history. Nothing of it is settled. Compare the engine with "settled trade show" ` +
-        `and the stream log`
+        `numbering or changed its history. Nothing of it is settled. "settled event show ${event.sequence}" tells what was received before; ` +
+        `compare it with the engine's book`
       : `${describeEvent(event)} has a number at or below the watermark, but the stream log has no line of it: the ` +
         `log is damaged, run "settled verify"`,
   });
