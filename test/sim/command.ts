@@ -1,4 +1,5 @@
 /** The command behind main.ts, in the process that it starts. */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { LiveLine } from '../../src/logging/live-line.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
@@ -13,6 +14,7 @@ const VIOLATION_EXIT_CODE = 1;
 const FAULTY_CALL_EXIT_CODE = 2;
 const INTERRUPTED_EXIT_CODE = 130;
 const PROGRESS_MS = 500;
+const SEEDS_PER_JOB_MIN = 50;
 /** How often a process of several says how far it is, in seeds. */
 const TOLD_EVERY_SEEDS = 20;
 
@@ -27,11 +29,23 @@ const OPTIONS = {
   seeds: { type: 'string', default: '200' },
   from: { type: 'string', default: '1' },
   seed: { type: 'string' },
-  jobs: { type: 'string', default: '1' },
+  jobs: { type: 'string' },
   failures: { type: 'string', default: '5' },
   trace: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 } as const;
+const HELP = `npm run sim -- [options]: the product's own code over simulated servers, seed by seed
+
+  --seeds N      so many seeds (200)
+  --from S       beginning with this one (1)
+  --seed S       this one alone
+  --jobs N       processes side by side (as many as there are cores)
+  --failures N   seeds that may fail before it ends, in each process (5)
+  --trace        print what happens, of each seed
+  --json         one JSON object on stdout
+
+exit codes: 0 nothing found, 1 violations, 2 wrong usage, 130 interrupted: what was run is reported`;
 
 function valuesOf(args: string[]) {
   try {
@@ -44,11 +58,16 @@ function valuesOf(args: string[]) {
 /** Runs the command. */
 export async function command(args: string[]): Promise<void> {
   const values = valuesOf(args);
-  const { failures: failuresMax, trace, json, jobs } = values;
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    process.exit(0);
+  }
+  const { failures: failuresMax, trace, json } = values;
   const startedMs = realNowMs();
   const [, thisFile = ''] = process.argv;
   const first = wholeNumber('from', values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
+  const jobs = values.jobs === undefined ? jobsFor(count, trace) : wholeNumber('jobs', values.jobs);
   const line = new LiveLine({ everyMs: PROGRESS_MS, nowMs: realNowMs });
   const onProgress = (soFar: SeedsSoFar): void => {
     // One of several processes tells the one that started it, which shows it for all.
@@ -60,8 +79,8 @@ export async function command(args: string[]): Promise<void> {
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const more = ['--failures', failuresMax];
   const report =
-    Number(jobs) > 1
-      ? await runInProcesses(thisFile, wholeNumber('jobs', jobs), first, count, more, onProgress)
+    jobs > 1
+      ? await runInProcesses(thisFile, jobs, first, count, more, onProgress)
       : await runSeeds(first, count, wholeNumber('failures', failuresMax), trace, onProgress);
   line.end();
   const seconds = (realNowMs() - startedMs) / 1_000;
@@ -78,6 +97,11 @@ export async function command(args: string[]): Promise<void> {
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   if (report.violations > 0) process.exit(VIOLATION_EXIT_CODE);
   process.exit(interruption.signal.aborted ? INTERRUPTED_EXIT_CODE : 0);
+}
+
+/** A process is worth starting for some seeds only, and a trace is read as it comes. */
+function jobsFor(count: number, trace: boolean): number {
+  return trace ? 1 : Math.min(availableParallelism(), Math.ceil(count / SEEDS_PER_JOB_MIN));
 }
 
 function progressText({ seeds, violations }: SeedsSoFar, count: number, ms: number): string {

@@ -61,7 +61,8 @@ function runRange(
   more: readonly string[],
   onProgress: (soFar: SeedsSoFar) => void,
 ): Promise<Report> {
-  const args = [...NODE_FLAGS, file, '--json', '--seeds', `${range.seeds}`, '--from', `${range.from}`];
+  const seeds = ['--seeds', `${range.seeds}`, '--from', `${range.from}`];
+  const args = [...NODE_FLAGS, file, '--json', '--jobs', '1', ...seeds];
   const child = spawn(process.execPath, [...args, ...more], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const interrupt = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);

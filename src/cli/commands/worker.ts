@@ -3,7 +3,7 @@
  * that this process serves.
  */
 import { setMaxListeners } from 'node:events';
-import { Runtime, type NativeConnection } from '@temporalio/worker';
+import { makeTelemetryFilterString, Runtime, type NativeConnection } from '@temporalio/worker';
 import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.ts';
@@ -30,6 +30,8 @@ async function run(): Promise<void> {
   const log = createLogger(config.log, { part: 'worker' });
   Runtime.install({
     shutdownSignals: [...SHUTDOWN_SIGNALS],
+    // What the SDK's native part says comes by the same logger, not as lines of its own.
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} } },
     logger: {
       log: (level, message, meta) => {
         log[level.toLowerCase() as 'info'](meta ?? {}, message);
