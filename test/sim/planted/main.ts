@@ -46,7 +46,19 @@ async function main(): Promise<number> {
     try {
       const { seeds, from } = values;
       const file = await bundleInto(folder, folder);
-      const args = [...NODE_FLAGS, file, '--seeds', seeds, '--from', from, '--failures', '1', '--jobs', '1', '--json'];
+      const args = [
+        ...NODE_FLAGS,
+        file,
+        '--seeds',
+        seeds,
+        '--from',
+        from,
+        '--failures',
+        '1',
+        '--jobs',
+        '1',
+        '--json',
+      ];
       const run = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 28 });
       const result = /^\{.*\}$/m.exec(run.stdout)?.[0];
       if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
