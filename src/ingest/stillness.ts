@@ -10,10 +10,10 @@ const TICK_MS = 1_000;
 /** What it looks at. */
 export interface StillnessOptions {
   readonly log: Logger;
-  inFlight(): number;
+  readonly inFlight: () => number;
   /** The watermark as it is persisted. */
-  persisted(): bigint;
-  isHalted(): boolean;
+  readonly persisted: () => bigint;
+  readonly isHalted: () => boolean;
 }
 
 /** Watches over one ingest. */
