@@ -97,7 +97,7 @@ export function planOf(flags: Flags): Plan {
     latencySamples: seconds === undefined ? (quick ? 200 : 300) : Math.ceil(seconds * 50),
     loadSeconds: seconds ?? (quick ? 10 : 20),
     serverWarmSeconds: flags.serverWarm ?? (seconds === undefined ? (quick ? 6 : 20) : 2 * seconds),
-    sweepTrades: seconds === undefined ? (quick ? 10_000 : 20_000) : Math.ceil(seconds * 2_500),
+    sweepTrades: seconds === undefined ? (quick ? 6_000 : 20_000) : Math.ceil(seconds * 2_500),
     workflowSweepTrades: seconds === undefined ? (quick ? 80 : 200) : Math.ceil(seconds * 20),
   };
 }
