@@ -311,8 +311,8 @@ describe('a classic ingest that is started again', () => {
     const limits = { ...PARTITION_LIMITS, updateMsMax: 500, activityMsMax: 2_500 };
     const before = await open(stream, engine.endpoint, { limits });
     await rig.send(engine, messages.slice(0, 3));
-    await until('the storage did not answer', () => before.said('the storage did not answer').length > 0);
-    expect(before.said('the storage did not answer')[0]?.fields['problem']).toContain('no host available');
+    await until('an attempt failed', () => before.said('an attempt failed').length > 0);
+    expect(before.said('an attempt failed')[0]?.fields['problem']).toContain('no host available');
     await before.close();
     await expect(open(stream, engine.endpoint, { unfinishedMsMax: 300 })).rejects.toThrow(
       /an attempt that nobody hears and that may run until|unfinished/,
