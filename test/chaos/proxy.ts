@@ -61,6 +61,7 @@ export class TcpProxy {
   readonly #target: Address;
   readonly #random: Random;
   readonly #sockets = new Set<Socket>();
+  readonly #deaf = new WeakSet<Socket>();
   /** Bytes until the next is changed. */
   #untilFlip = 0;
   #weather: Weather = FAIR;
@@ -101,6 +102,11 @@ export class TcpProxy {
     this.#weather = weather;
     if (weather.kind === 'corrupt') this.#untilFlip = this.#nextFlip(weather.everyBytes);
     if (weather.kind === 'cut' || before.kind === 'silent') this.#resetAll();
+  }
+
+  /** From now on nothing gets over the connections that there are, and nobody is told; new ones are as good as ever. */
+  deafen(): void {
+    for (const socket of this.#sockets) this.#deaf.add(socket);
   }
 
   /** Ends all connections and listens no more. */
@@ -156,7 +162,7 @@ export class TcpProxy {
     from.on('data', (piece: Buffer) => {
       this.counts.bytes += piece.length;
       const weather = this.#weather;
-      if (weather.kind === 'silent') {
+      if (weather.kind === 'silent' || this.#deaf.has(from)) {
         this.counts.swallowedPieces += 1;
         return;
       }

@@ -2,9 +2,6 @@
  * An ingest and an engine that can send again: nothing that was lost on the wire, or with a process, is lost; what the
  * engine does not have any more, or says otherwise than before, stops the stream by name.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Dealer } from 'zeromq';
 import { newCurveKeys } from '../../src/curve/index.ts';
@@ -16,7 +13,6 @@ import { Rig, simulated, until } from './rig.ts';
 import { StandInEngine } from './stand-in-engine.ts';
 
 let rig: Rig;
-let folder = '';
 const QUICK = {
   pauseMsFirst: 20,
   pauseMsMax: 50,
@@ -30,16 +26,8 @@ beforeAll(async () => {
   rig = await Rig.start();
   await rig.startWorker();
 });
-afterEach(async () => {
-  await rig.clear();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => rig.clear());
 afterAll(() => rig.stop());
-
-function outbox(): string {
-  folder = mkdtempSync(join(tmpdir(), 'settled-outbox-'));
-  return join(folder, 'outbox');
-}
 
 function publishAll(publisher: Publisher, messages: readonly Frames[]): Promise<bigint[]> {
   return Promise.all(messages.map(([, data]) => publisher.publish(data)));
@@ -56,7 +44,7 @@ describe('an engine with an outbox', () => {
 
   test('is told what is settled, and an ingest that is started again asks from the watermark itself', async () => {
     const stream = rig.stream();
-    const publisher = await rig.publisher({ stream, outbox: outbox() });
+    const publisher = await rig.publisher({ stream, outbox: rig.outbox() });
     const first = await rig.ingest({ stream, ...at(publisher) });
     await publishAll(publisher, messages.slice(0, 60));
     await first.untilSettled(60);
@@ -75,7 +63,7 @@ describe('an engine with an outbox', () => {
 
   test('loses nothing when it is started again itself, over sockets that its ingest keeps open', async () => {
     const stream = rig.stream();
-    const place = outbox();
+    const place = rig.outbox();
     const before = await rig.publisher({ stream, outbox: place });
     const running = await rig.ingest({ stream, ...at(before) });
     await publishAll(before, messages.slice(0, 40));
@@ -97,7 +85,7 @@ describe('an engine with an outbox', () => {
     const addresses = at(probe);
     await probe.close();
     const running = await rig.ingest({ stream, ...addresses, bind: true });
-    const publisher = await rig.publisher({ stream, outbox: outbox(), connect: true, ...addresses });
+    const publisher = await rig.publisher({ stream, outbox: rig.outbox(), connect: true, ...addresses });
     await publishAll(publisher, messages);
     await running.untilSettled(messages.length);
     await until('the engine knows', () => publisher.status.settledUpTo === BigInt(messages.length));
@@ -110,7 +98,7 @@ describe('an engine with an outbox', () => {
     const named = (key: string) => [{ key, name: '' }];
     const publisher = await rig.publisher({
       stream,
-      outbox: outbox(),
+      outbox: rig.outbox(),
       curve: { keys: theirs, peers: named(ours.publicKey) },
     });
     const running = await rig.ingest({
@@ -127,14 +115,14 @@ describe('an engine with an outbox', () => {
   test('whose numbering starts over is refused by name', async () => {
     const stream = rig.stream();
     const notices: PublisherNotice[] = [];
-    const first = await rig.publisher({ stream, outbox: outbox() });
+    const first = await rig.publisher({ stream, outbox: rig.outbox() });
     const running = await rig.ingest({ stream, ...at(first) });
     await publishAll(first, messages.slice(0, 30));
     await running.untilSettled(30);
     const addresses = at(first);
     await first.close();
     const other = simulated({ trades: 80, seed: 22 }).messages;
-    const second = await rig.publisher({ stream, outbox: join(folder, 'new'), ...addresses }, notices);
+    const second = await rig.publisher({ stream, outbox: rig.outbox(), ...addresses }, notices);
     await publishAll(second, other.slice(0, 5));
     expect(await running.ended).toMatchObject({
       kind: 'stopped',
@@ -146,14 +134,14 @@ describe('an engine with an outbox', () => {
 
   test('says something else under the number of the watermark: it is compared, and refused by name', async () => {
     const stream = rig.stream();
-    const first = await rig.publisher({ stream, outbox: outbox() });
+    const first = await rig.publisher({ stream, outbox: rig.outbox() });
     const before = await rig.ingest({ stream, ...at(first) });
     await publishAll(first, messages.slice(0, 30));
     await before.untilSettled(30);
     await before.close();
     const [topic, data] = messages[29]!;
     const altered = Buffer.from(data.toString().replace(/"(settled_at|created_at)":\d+/, '"$1":7'));
-    const second = await rig.publisher({ stream, outbox: join(folder, 'new') });
+    const second = await rig.publisher({ stream, outbox: rig.outbox() });
     await publishAll(second, messages.slice(0, 29).concat([[topic, altered]], messages.slice(30, 40)));
     const after = await rig.ingest({ stream, ...at(second) });
     expect(await after.ended).toMatchObject({ stop: { reason: 'other-content', sequence: '30' } });
@@ -161,12 +149,12 @@ describe('an engine with an outbox', () => {
 
   test('whose outbox begins behind the watermark stops the stream, since nothing can be compared', async () => {
     const stream = rig.stream();
-    const first = await rig.publisher({ stream, outbox: outbox() });
+    const first = await rig.publisher({ stream, outbox: rig.outbox() });
     const before = await rig.ingest({ stream, ...at(first) });
     await publishAll(first, messages.slice(0, 30));
     await before.untilSettled(30);
     await before.close();
-    const second = await rig.publisher({ stream, outbox: join(folder, 'new'), firstSequence: 31n });
+    const second = await rig.publisher({ stream, outbox: rig.outbox(), firstSequence: 31n });
     await publishAll(second, messages.slice(30, 40));
     const after = await rig.ingest({ stream, ...at(second) });
     const { stop } = await after.ended;
@@ -182,7 +170,7 @@ describe('an engine with an outbox', () => {
     const large = simulated({ scenario: 'random', users: 40, trades: 900, seed: 23 });
     const publisher = await rig.publisher({
       stream,
-      outbox: outbox(),
+      outbox: rig.outbox(),
       eventsMax: 300,
       waitingMax: 20,
       sendHighWaterMark: 20,
@@ -228,7 +216,7 @@ describe('a database that was restored to an earlier moment', () => {
   test('gets back what it lost, though the partitions’ workflows have settled it once', async () => {
     const { messages } = simulated({ trades: 10, seed: 27 });
     const stream = rig.stream();
-    const publisher = await rig.publisher({ stream, outbox: outbox() });
+    const publisher = await rig.publisher({ stream, outbox: rig.outbox() });
     const before = await rig.ingest({ stream, ...at(publisher) });
     await publishAll(publisher, messages.slice(0, 1));
     await before.untilSettled(1);
@@ -244,7 +232,7 @@ describe('a database that was restored to an earlier moment', () => {
 
   test('and whose lease is older than what the engine has heard of ends the ingest by that name, not another', async () => {
     const stream = rig.stream();
-    const publisher = await rig.publisher({ stream, outbox: outbox() });
+    const publisher = await rig.publisher({ stream, outbox: rig.outbox() });
     const engine = new Dealer({ linger: 0 });
     engine.connect(publisher.controlEndpoint);
     await engine.send(encodeControl({ type: 'settled', stream, upTo: 0n, lease: 7n }));
@@ -363,7 +351,7 @@ describe('a hole', () => {
 
   test('is none where another ingest has moved the watermark meanwhile', async () => {
     const stream = rig.stream();
-    const publisher = await rig.publisher({ stream, outbox: outbox() });
+    const publisher = await rig.publisher({ stream, outbox: rig.outbox() });
     const other = await rig.ingest({ stream, ...at(publisher) });
     await publishAll(publisher, messages.slice(0, 40));
     await other.untilSettled(40);

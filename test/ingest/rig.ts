@@ -11,6 +11,9 @@ import {
   type Worker,
 } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inject } from 'vitest';
 import type * as _globalSetup from '../global-setup.ts';
@@ -128,6 +131,7 @@ export class Rig {
   readonly #native: NativeConnection;
   readonly #publishers: { close(): Promise<unknown> }[] = [];
   readonly #ingests: RunningIngest[] = [];
+  readonly #folders: string[] = [];
   /** Ingests that were opened, by the endpoint of the engine that they connect to. */
   readonly #connected = new Map<string, number>();
   #streams: string[] = [];
@@ -240,6 +244,13 @@ export class Rig {
     return publisher;
   }
 
+  /** Where an engine's outbox may be, until the test is over. */
+  outbox(): string {
+    const folder = mkdtempSync(join(tmpdir(), 'settled-outbox-'));
+    this.#folders.push(folder);
+    return join(folder, 'outbox');
+  }
+
   /** Something that is to be closed after the test. */
   owns<T extends { close(): Promise<unknown> }>(closable: T): T {
     this.#publishers.push(closable);
@@ -309,6 +320,7 @@ export class Rig {
   async clear(): Promise<void> {
     for (const running of this.#ingests.splice(0)) await running.close().catch(() => undefined);
     for (const publisher of this.#publishers.splice(0)) await publisher.close();
+    for (const folder of this.#folders.splice(0)) rmSync(folder, { recursive: true, force: true });
     for (const stream of this.#streams.splice(0))
       await Promise.all(
         Array.from({ length: PARTITIONS }, (_, partition) =>

@@ -2,12 +2,12 @@
  * `settled event show SEQUENCE`: what was received under a number of a stream, and what stands for it: its line in the stream
  * log, and its row with its legs once it is settled.
  */
-import { InvalidArgumentError, type Command } from 'commander';
-import { parseUint63 } from '../../domain/integers.ts';
+import type { Command } from 'commander';
 import { readEventRow } from '../../ledger/event-lookup.ts';
 import { readLine } from '../../ledger/stream-log.ts';
 import { eventJson, eventText } from '../event-view.ts';
 import { print, withStream } from '../stream-session.ts';
+import { uint63Argument } from '../uint63-argument.ts';
 
 const NOT_FOUND_EXIT_CODE = 3;
 
@@ -36,14 +36,6 @@ async function show(sequence: bigint, { stream, json }: Flags): Promise<void> {
   });
 }
 
-function number(text: string): bigint {
-  try {
-    return parseUint63(text, 'sequence');
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 /** Adds the command. */
 export function register(program: Command): void {
   program
@@ -53,7 +45,7 @@ export function register(program: Command): void {
     .description(
       'what was received under a sequence, and its row, legs and run once it is settled (exit codes: 0 shown, 1 could not look, 3 nothing was received)',
     )
-    .argument('<sequence>', 'number in the stream', number)
+    .argument('<sequence>', 'number in the stream', uint63Argument('sequence'))
     .option('--stream <name>', 'the stream (SETTLED_STREAM)')
     .option('--json', 'one JSON object')
     .action(show);

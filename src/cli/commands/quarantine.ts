@@ -4,8 +4,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InvalidArgumentError, type Command } from 'commander';
-import { parseUint63 } from '../../domain/integers.ts';
+import type { Command } from 'commander';
 import { readQuarantined, readQuarantinedEvent, type QuarantinedEvent } from '../../ledger/quarantine.ts';
 import { readWatermark } from '../../ledger/streams.ts';
 import { partitionWorkflowId, type DecideResult, type DecisionKind } from '../../workflows/contract.ts';
@@ -19,6 +18,7 @@ import {
   type QuarantineView,
 } from '../quarantine-view.ts';
 import { decider, print, withStream, type StreamSession } from '../stream-session.ts';
+import { uint63Argument } from '../uint63-argument.ts';
 
 const NOT_CONFIRMED_EXIT_CODE = 2;
 const REFUSED_EXIT_CODE = 3;
@@ -194,14 +194,6 @@ function tellRefused(
   process.exitCode = REFUSED_EXIT_CODE;
 }
 
-function sequenceOf(text: string): bigint {
-  try {
-    return parseUint63(text, 'sequence');
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 /** Adds the commands. */
 export function register(program: Command): void {
   const quarantine = program
@@ -215,14 +207,14 @@ export function register(program: Command): void {
       .option('--json', 'one JSON object');
   const decision = (name: string, what: string, codes: string): Command =>
     add(name, what, codes)
-      .argument('<sequence>', "the event's sequence", sequenceOf)
+      .argument('<sequence>', "the event's sequence", uint63Argument('sequence'))
       .requiredOption('--why <text>', 'the reason; it stands in the history and in the database')
       .option('--who <name>', 'who decides (the user of this shell)');
   add('list', 'events that wait for a decision', '0 listed, 1 could not look')
     .option('--all', 'also those that are settled or dismissed by now')
     .action(list);
   add('show', 'what was found, and what a dismissal would do', '0 shown, 1 could not look, 3 no such event')
-    .argument('<sequence>', "the event's sequence", sequenceOf)
+    .argument('<sequence>', "the event's sequence", uint63Argument('sequence'))
     .action(show);
   decision(
     'retry',

@@ -1,14 +1,15 @@
 /**
  * `settled trade show ID`: a trade's row, its legs step by step, and the run that settled it (I11).
  */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { loadConfig } from '../../config/index.ts';
-import { parseUint63 } from '../../domain/integers.ts';
 import { readTrades } from '../../ledger/event-lookup.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { eventJson, eventText } from '../event-view.ts';
+import { uint63Argument } from '../uint63-argument.ts';
 
 const NOT_FOUND_EXIT_CODE = 3;
+
 async function show(tradeId: bigint, flags: { readonly json?: boolean }): Promise<void> {
   const config = loadConfig(process.env);
   const client = await openDatabase(config);
@@ -30,14 +31,6 @@ async function show(tradeId: bigint, flags: { readonly json?: boolean }): Promis
   }
 }
 
-function id(text: string): bigint {
-  try {
-    return parseUint63(text, 'trade id');
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 /** Adds the command. */
 export function register(program: Command): void {
   const trade = program.command('trade').description('look at settled trades');
@@ -46,7 +39,7 @@ export function register(program: Command): void {
     .description(
       "a trade's row, its legs and the run that settled it (exit codes: 0 shown, 1 could not look, 3 not settled)",
     )
-    .argument('<id>', 'trade id', id)
+    .argument('<id>', 'trade id', uint63Argument('trade id'))
     .option('--json', 'one JSON object a row')
     .action(show);
 }
