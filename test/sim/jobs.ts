@@ -12,8 +12,11 @@ export interface Report extends SeedsSoFar {
   readonly faults: Readonly<Record<string, number>>;
 }
 
-/** A young generation that holds a whole seed is collected seldom. */
-export const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+/**
+ * A young generation that holds a whole seed is collected seldom; and by the seed's own thread, since the other cores have
+ * seeds of their own.
+ */
+export const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64', '--single-threaded-gc'];
 
 /**
  * Runs seeds in processes of their own; what they say goes to stderr. Where this process is interrupted, so are they, and
