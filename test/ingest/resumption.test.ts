@@ -1,8 +1,8 @@
 /** The rules by which an ingest asks for what is missing, on a clock of the test's own. */
 import { describe, expect, it } from 'vitest';
 import { Resumption } from '../../src/ingest/resumption.ts';
-import { StreamStopped } from '../../src/ingest/stop.ts';
 import type { Logger } from '../../src/logging/index.ts';
+import { stopOf } from './events.ts';
 
 const LIMITS = {
   pauseMsFirst: 200,
@@ -13,20 +13,26 @@ const LIMITS = {
   idleMsMax: 60_000,
 };
 
-/** An ingest that has received up to 10, and an engine that never sends 11. */
-function atAHole() {
-  const time = { nowMs: 0, received: 10n };
+/** An ingest that has received up to a number, and what it asked and said. */
+function ingestAt(received: bigint) {
+  const time = { nowMs: 0, received };
   const asked: bigint[] = [];
-  const silent = (): undefined => undefined;
+  const said: string[] = [];
+  const log = new Proxy({} as Logger, { get: () => (_fields: object, text: string) => said.push(text) });
   const resumption = new Resumption({
-    log: { info: silent, warn: silent } as unknown as Logger,
+    log,
     limits: LIMITS,
     received: () => time.received,
-    ask: (from) => {
-      asked.push(from);
-    },
+    ask: (from) => asked.push(from),
     nowMs: () => time.nowMs,
   });
+  return { resumption, asked, said, time };
+}
+
+/** An ingest that has received up to 10, and an engine that never sends 11. */
+function atAHole() {
+  const ingest = ingestAt(10n);
+  const { resumption } = ingest;
   resumption.compared();
   /** The engine goes back and sends 10 and what follows 11. */
   const goBack = (): void => {
@@ -36,10 +42,52 @@ function atAHole() {
       resumption.ahead(11n, sequence, `deposit (sequence ${sequence})`);
     }
   };
-  return { resumption, asked, time, goBack };
+  return { ...ingest, goBack };
 }
 
+describe('the engine is asked', () => {
+  it('on a connection, from the last event received, and from 1 where there is none', () => {
+    const { asked, time, resumption } = ingestAt(0n);
+    resumption.connected();
+    time.received = 41n;
+    resumption.connected();
+    expect(asked).toEqual([1n, 41n]);
+  });
+
+  it('again where nothing comes at all, and seldom while the stream is whole', () => {
+    const { asked, time, resumption } = ingestAt(41n);
+    resumption.connected();
+    for (; time.nowMs <= 15_000; time.nowMs += 100) resumption.tick();
+    expect(asked.length).toBeGreaterThanOrEqual(3);
+    resumption.seen(41n);
+    resumption.compared();
+    const { length } = asked;
+    for (; time.nowMs <= 35_000; time.nowMs += 100) expect(resumption.tick()).toBe(false);
+    // Five seconds and then ten after it was last heard or asked.
+    expect(asked).toHaveLength(length + 2);
+  });
+});
+
 describe('a hole', () => {
+  it('is asked about once, then again with a growing pause as long as it lasts', () => {
+    const { asked, time, said, resumption } = ingestAt(41n);
+    resumption.compared();
+    const times: number[] = [];
+    for (; time.nowMs < 20_000; time.nowMs += 100) {
+      const before = asked.length;
+      const sequence = 50n + BigInt(time.nowMs);
+      resumption.seen(sequence);
+      resumption.ahead(42n, sequence, 'trade 50');
+      if (asked.length > before) times.push(time.nowMs);
+    }
+    expect(times).toEqual([0, 400, 1_200, 2_800, 6_000, 11_000, 16_000]);
+    expect(new Set(asked)).toEqual(new Set([41n]));
+    expect(said).toHaveLength(1);
+    expect(resumption.dropped).toBe(200);
+    resumption.accepted();
+    expect(said[1]).toBe('what was missing has come');
+  });
+
   it('is one round of asking, however many messages follow it', () => {
     const { goBack, asked } = atAHole();
     goBack();
@@ -49,16 +97,41 @@ describe('a hole', () => {
     expect(asked).toEqual([10n]);
   });
 
-  it('that is there again each time the engine was asked and has gone back stops the stream by name', () => {
+  it('that is there again each time the engine was asked and has gone back stops the stream by name', async () => {
     const { goBack, asked, time } = atAHole();
-    const rounds = (): void => {
+    const stop = await stopOf(() => {
       for (let round = 0; round < 10; round += 1) {
         goBack();
         time.nowMs += LIMITS.pauseMsMax;
       }
-    };
-    expect(rounds).toThrow(StreamStopped);
-    expect(asked.length).toBe(LIMITS.roundsMax);
+    });
+    expect(stop).toMatchObject({
+      reason: 'hole',
+      sequence: '11',
+      stated: '12',
+      event: 'deposit (sequence 12)',
+    });
+    expect(asked).toHaveLength(LIMITS.roundsMax);
+  });
+});
+
+describe('until the engine has shown that it goes on with the stream', () => {
+  it('nothing new is taken, and old is', () => {
+    const { time, resumption, asked } = ingestAt(41n);
+    expect(resumption.holdsBack(42n)).toBe(true);
+    expect(resumption.holdsBack(41n)).toBe(false);
+    expect(resumption.holdsBack(3n)).toBe(false);
+    resumption.compared();
+    expect(resumption.holdsBack(42n)).toBe(false);
+    resumption.uncertain();
+    time.nowMs += 2 * LIMITS.quietMsMax;
+    expect(resumption.tick()).toBe(true);
+    expect(resumption.holdsBack(42n)).toBe(true);
+    expect(asked.length).toBeGreaterThan(0);
+  });
+
+  it('a stream without any event has nothing to be shown', () => {
+    expect(ingestAt(0n).resumption.holdsBack(1n)).toBe(false);
   });
 });
 
