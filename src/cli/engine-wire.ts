@@ -165,6 +165,10 @@ export class OutboxWire implements EngineWire {
     return this.#sink.publish(frames, sequence);
   }
 
+  isPublished(sequence: bigint | undefined): boolean {
+    return this.#sink.isPublished(sequence);
+  }
+
   flush(): Promise<void> {
     return this.#sink.flush();
   }

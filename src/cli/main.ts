@@ -2,6 +2,7 @@
  * The command line. It wires the commands together, and turns whatever goes wrong into plain words on stderr and the
  * exit code 1.
  */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { unknownVariables } from '../config/index.ts';
 import { register as registerDemo } from './commands/demo.ts';
@@ -14,6 +15,7 @@ import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPartition } from './commands/partition.ts';
 import { register as registerQuarantine } from './commands/quarantine.ts';
 import { register as registerRejected } from './commands/rejected.ts';
+import { register as registerSettings } from './commands/settings.ts';
 import { register as registerSimulate } from './commands/simulate.ts';
 import { register as registerStatus } from './commands/status.ts';
 import { register as registerTrade } from './commands/trade.ts';
@@ -27,7 +29,9 @@ const END_MS_MAX = 1_000;
 
 endWithParent();
 
-const program = new Command('settled').description('Durable, inspectable settlement for matching engines.');
+const program = new Command('settled')
+  .description('Durable, inspectable settlement for matching engines.')
+  .version(packageVersion());
 for (const register of [
   registerDemo,
   registerUp,
@@ -43,6 +47,7 @@ for (const register of [
   registerVerify,
   registerPartition,
   registerKeygen,
+  registerSettings,
   registerQuarantine,
   registerRejected,
 ])
@@ -63,3 +68,8 @@ try {
 // After it has lost its server and found it again, the Cassandra driver leaves sockets open that no shutdown closes. A
 // command that is done ends all the same.
 setTimeout(() => process.exit(), END_MS_MAX).unref();
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -48,7 +48,7 @@ export class OutboxSink implements Sink {
 
   /** Resolves when there is room for more; {@link flush} says when all is on disk. */
   async publish(frames: Frames, sequence: bigint | undefined): Promise<void> {
-    if (sequence !== undefined && sequence <= this.#last) {
+    if (sequence !== undefined && this.isPublished(sequence)) {
       await this.#compare(frames[1], sequence);
       this.again += 1;
       return;
@@ -58,6 +58,11 @@ export class OutboxSink implements Sink {
     publishing.catch(() => undefined);
     this.#underWay.push(publishing);
     if (this.#underWay.length >= WINDOW) await this.#underWay.shift();
+  }
+
+  /** True: the outbox had this number when it was opened. */
+  isPublished(sequence: bigint | undefined): boolean {
+    return sequence !== undefined && sequence <= this.#last;
   }
 
   /** Resolves when all that was published is on disk. */

@@ -15,10 +15,12 @@ const CATCH_UP_MS_MAX = 100;
 /** What a sending needs of a publisher; none is given where a stream is only written to a file. */
 export interface Sink {
   publish(frames: Frames, sequence: bigint | undefined): Promise<unknown>;
+  /** True: a message of this number was published before, so that nothing will be sent. */
+  isPublished?(sequence: bigint | undefined): boolean;
 }
 
 export interface SendOptions {
-  /** Events a second. @default as fast as they are taken */
+  /** Events a second, of those that were not published before. @default as fast as they are taken */
   readonly ratePerSecond?: number;
   /** Called with every message that was sent, after it was. A promise is waited for. */
   readonly onSent?: (message: Outgoing, sent: SentCounts) => void | Promise<void>;
@@ -49,7 +51,7 @@ export async function sendStream(
   };
   const pace = options.ratePerSecond === undefined ? undefined : new Pace(options.ratePerSecond);
   for await (const message of stream) {
-    if (pace !== undefined) await pace.next();
+    if (pace !== undefined && sink?.isPublished?.(message.sequence) !== true) await pace.next();
     if (sink !== undefined) await sink.publish(message.frames, message.sequence);
     sent.messages++;
     sent.bytes += message.frames[0].length + message.frames[1].length;

@@ -140,4 +140,20 @@ describe('a push publisher', () => {
     expect(elapsedMs).toBeGreaterThan((sent.messages / 400) * 1000 - 200);
     expect(elapsedMs).toBeLessThan((sent.messages / 400) * 1000 + 1500);
   });
+
+  it('keeps the rate for what is new, not for what was published before', async () => {
+    const all = [...encoded(events())];
+    const published: (bigint | undefined)[] = [];
+    const sink = {
+      publish: (_frames: unknown, sequence: bigint | undefined) =>
+        Promise.resolve(void published.push(sequence)),
+      isPublished: (sequence: bigint | undefined) => sequence !== undefined && sequence < 200n,
+    };
+    const startMs = performance.now();
+    // At this rate, all of them take minutes.
+    await sendStream(all.slice(0, 202), sink, { ratePerSecond: 2 });
+    expect(performance.now() - startMs).toBeGreaterThan(500);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(published).toHaveLength(202);
+  });
 });

@@ -96,7 +96,11 @@ export function register(program: Command): void {
       'pass over messages of a lower number: sends the tail of a stream again',
       integer,
     )
-    .option('--rate <n>', 'events a second (otherwise as fast as they are taken)', positive)
+    .option(
+      '--rate <n>',
+      'events a second, beside those that the outbox has (otherwise as fast as they are taken)',
+      positive,
+    )
     .option('--stream-file <file>', 'also write what is sent as a recording')
     .option('--oracle-file <file>', 'write the balances that the whole simulated stream must lead to')
     .option('--no-send', 'only write the files')
