@@ -1,6 +1,6 @@
 /** A worker whose one activity does nothing, of the sizes of the product's: what Temporal itself takes, and no more. */
 import { Worker } from '@temporalio/worker';
-import { workerConnection } from '../../src/cli/temporal-connection.ts';
+import { workerConnection } from '../../src/cli/worker-connection.ts';
 import { partitionWorkerOptions } from '../../src/cli/worker-host.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { UPDATES_IN_FLIGHT_MAX } from '../../src/workflows/contract.ts';

@@ -4,7 +4,8 @@
  */
 import { Worker } from '@temporalio/worker';
 import { createSettleActivities } from '../../src/activities/settle.ts';
-import { temporalClient, workerConnection } from '../../src/cli/temporal-connection.ts';
+import { temporalClient } from '../../src/cli/temporal-connection.ts';
+import { workerConnection } from '../../src/cli/worker-connection.ts';
 import { partitionWorkerOptions } from '../../src/cli/worker-host.ts';
 import { LEDGER_COLUMNS, rowOf, TRADE_COLUMNS } from '../../src/domain/chunk.ts';
 import { partitionOfEvent } from '../../src/domain/partition.ts';

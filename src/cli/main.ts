@@ -5,23 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { unknownVariables } from '../config/index.ts';
-import { register as registerDemo } from './commands/demo.ts';
-import { register as registerDown } from './commands/down.ts';
-import { register as registerEvent } from './commands/event.ts';
-import { register as registerIngest } from './commands/ingest.ts';
-import { register as registerKeygen } from './commands/keygen.ts';
-import { register as registerLogs } from './commands/logs.ts';
-import { register as registerMigrate } from './commands/migrate.ts';
-import { register as registerPartition } from './commands/partition.ts';
-import { register as registerQuarantine } from './commands/quarantine.ts';
-import { register as registerRejected } from './commands/rejected.ts';
-import { register as registerSettings } from './commands/settings.ts';
-import { register as registerSimulate } from './commands/simulate.ts';
-import { register as registerStatus } from './commands/status.ts';
-import { register as registerTrade } from './commands/trade.ts';
-import { register as registerUp } from './commands/up.ts';
-import { register as registerVerify } from './commands/verify.ts';
-import { register as registerWorker } from './commands/worker.ts';
 import { endWithParent } from './parent.ts';
 
 /** What is left open may hold the process up for so long after its command is done, ms. */
@@ -29,29 +12,34 @@ const END_MS_MAX = 1_000;
 
 endWithParent();
 
+/** What loads each command. Loading all of them takes longer than most of them run. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: (program: Command) => void }>>> = {
+  demo: () => import('./commands/demo.ts'),
+  up: () => import('./commands/up.ts'),
+  down: () => import('./commands/down.ts'),
+  logs: () => import('./commands/logs.ts'),
+  migrate: () => import('./commands/migrate.ts'),
+  worker: () => import('./commands/worker.ts'),
+  ingest: () => import('./commands/ingest.ts'),
+  simulate: () => import('./commands/simulate.ts'),
+  status: () => import('./commands/status.ts'),
+  event: () => import('./commands/event.ts'),
+  trade: () => import('./commands/trade.ts'),
+  verify: () => import('./commands/verify.ts'),
+  partition: () => import('./commands/partition.ts'),
+  keygen: () => import('./commands/keygen.ts'),
+  settings: () => import('./commands/settings.ts'),
+  quarantine: () => import('./commands/quarantine.ts'),
+  rejected: () => import('./commands/rejected.ts'),
+};
+
 const program = new Command('settled')
   .description('Durable, inspectable settlement for matching engines.')
   .version(packageVersion());
-for (const register of [
-  registerDemo,
-  registerUp,
-  registerDown,
-  registerLogs,
-  registerMigrate,
-  registerWorker,
-  registerIngest,
-  registerSimulate,
-  registerStatus,
-  registerEvent,
-  registerTrade,
-  registerVerify,
-  registerPartition,
-  registerKeygen,
-  registerSettings,
-  registerQuarantine,
-  registerRejected,
-])
-  register(program);
+const [, , name = ''] = process.argv;
+// One that is named is loaded alone: an ingest or a worker that is started again must not wait for the others.
+const loaded = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+for (const { register } of await Promise.all(loaded.map((load) => load()))) register(program);
 
 for (const { variable, meant } of unknownVariables(process.env)) {
   // The tests' own variables are not for the program.
