@@ -150,7 +150,11 @@ export class Oracle {
         this.#explain(`${name}: ${found} here, the engine counts ${expected}: ${passed} dismissed`);
         return;
       }
-      report({ kind: 'oracle-count', detail: `${name}: ${found} here, the engine counts ${expected}` });
+      const hint = found > expected ? ': is its book of an earlier moment?' : '';
+      report({
+        kind: 'oracle-count',
+        detail: `${name}: ${found} here, the engine counts ${expected}${hint}`,
+      });
     };
     compare('DEPOSIT', DEPOSIT, settled.deposit, dismissed.countOf('deposit'));
     compare('WITHDRAW', WITHDRAW + WITHDRAWAL, settled.withdraw, dismissed.countOf('withdraw'));

@@ -4,8 +4,7 @@
  * more events in flight (I6, I7). It ends when it is closed, or with a {@link Stop} that names the place.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RefusedPeers } from '../curve/refused.ts';
-import type { CurveOptions } from '../curve/sockets.ts';
+import type { RefusedPeers } from '../curve/refused.ts';
 import { rowOf } from '../domain/chunk.ts';
 import { describeEvent, eventId, type SettlementEvent } from '../domain/event.ts';
 import { legsOf, touchesOf, type Touch } from '../domain/legs.ts';
@@ -18,6 +17,7 @@ import { readWatermark, writeStopped, writeWatermark } from '../ledger/streams.t
 import { decodeMessage } from '../wire/decode.ts';
 import { PARTITION_LIMITS } from '../workflows/contract.ts';
 import { ClassicAdapter, type ClassicAdmission } from './classic.ts';
+import { countingRefused, logConnection, refusedPeers } from './connection-log.ts';
 import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
@@ -28,7 +28,7 @@ import { NumberedSequence, type Admission } from './numbered.ts';
 import { openIngestStream, type Opening } from './opening.ts';
 import type { IngestOptions } from './options.ts';
 import type { IngestEnding, IngestProgress } from './progress.ts';
-import { Receiver, type ConnectionChange } from './receiver.ts';
+import { Receiver } from './receiver.ts';
 import { Recovery } from './recovery.ts';
 import { Rejects } from './rejects.ts';
 import { repeat } from './repeat.ts';
@@ -449,43 +449,4 @@ function sequenceOf(
     readTradeDigest: async (trade) =>
       (await storage.readEventRows(stream, [{ event: trade, digest: Buffer.alloc(0) }]))[0]?.digest,
   });
-}
-
-function refusedPeers({ log }: IngestOptions): RefusedPeers {
-  return new RefusedPeers((peer, total) => {
-    log.warn(
-      { ...peer, total },
-      'peer refused: only keys of SETTLED_INGEST_CURVE_PEER_KEYS_PATH may connect',
-    );
-  });
-}
-
-function countingRefused(curve: CurveOptions, refused: RefusedPeers): CurveOptions {
-  return {
-    ...curve,
-    onRefused: (peer) => {
-      refused.note(peer);
-    },
-  };
-}
-
-function logConnection({ log, bind }: IngestOptions, change: ConnectionChange, address: string): void {
-  if (change === 'ready') return;
-  if (change === 'opened') log.info({ address }, 'connection opened');
-  else if (change === 'unauthorized')
-    log.error(
-      { address },
-      'the engine does not let us in, or is another than we were told: its list must have our CURVE public key, and our ' +
-        'peer keys its own, or both sides must speak in the clear; trying again',
-    );
-  else if (change === 'refused')
-    log.error(
-      { address },
-      'connection refused by the transport: a frame above 1 MiB came, or no ZeroMQ; what the engine had sent after it is lost, and is asked for again where it has a control socket',
-    );
-  else
-    log.warn(
-      { address },
-      bind ? 'connection closed: by the engine, or by us for a frame above 1 MiB' : 'connection closed',
-    );
 }

@@ -87,5 +87,13 @@ describe('the books of the engine', () => {
       { kind: 'oracle-count', detail: `TRADE: ${TRADE} here, the engine counts ${TRADE + 1}` },
       { kind: 'oracle-count', detail: 'rejected: phantom-lock: 0 here, the engine counts 2' },
     ]);
+    const earlier = { ...bench.settled.oracle.counts, TRADE: TRADE - 1 };
+    expect(
+      (await bench.check({ oracle: { ...bench.settled.oracle, counts: earlier } })).findings,
+    ).toMatchObject([
+      {
+        detail: `TRADE: ${TRADE} here, the engine counts ${TRADE - 1}: is its book of an earlier moment?`,
+      },
+    ]);
   });
 });
