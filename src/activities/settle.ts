@@ -28,6 +28,9 @@ const WAITING_NAMED_MAX = 10;
 /** Faulty rows that a failure names at most. */
 const FAULTS_NAMED_MAX = 20;
 
+/** Where an event comes from: the chunk's own words, since a worker may serve streams of other sizes than its own. */
+export type QuarantinePlace = Pick<Chunk, 'stream' | 'partition'>;
+
 /** What the activities need. */
 export interface SettleDependencies {
   readonly settler: SettlerPort;
@@ -36,7 +39,11 @@ export interface SettleDependencies {
   /** Aborted when the worker shuts down: attempts hand back what they are not writing. */
   readonly leave?: AbortSignal;
   /** Keeps a conflict for people to decide about. Called again for the same event after a repeated attempt. */
-  readonly quarantine: (stream: string, conflict: ConflictReport, event: SettlementEvent) => Promise<void>;
+  readonly quarantine: (
+    place: QuarantinePlace,
+    conflict: ConflictReport,
+    event: SettlementEvent,
+  ) => Promise<void>;
   /** What people dismissed. Left out where nobody decides. */
   readonly dismissals?: Dismissals;
 }
@@ -72,7 +79,7 @@ export function createSettleActivities(dependencies: SettleDependencies): Settle
           ...(dismissed && { dismissed: dismissed.map(String) }),
         };
         const conflicting = events.find(({ event }) => `${event.sequence}` === result.conflict?.sequence);
-        if (result.conflict && conflicting) await quarantine(stream, result.conflict, conflicting.event);
+        if (result.conflict && conflicting) await quarantine(chunk, result.conflict, conflicting.event);
         return info.attempt > 1 ? { ...result, retried: true } : result;
       } catch (error) {
         if (cancellationSignal.aborted)

@@ -2,19 +2,16 @@
 import type { Client } from 'cassandra-driver';
 import type { SettleDependencies } from '../activities/settle.ts';
 import { rowOf } from '../domain/chunk.ts';
-import { eventId, type SettlementEvent } from '../domain/event.ts';
+import { eventId } from '../domain/event.ts';
 import { writeQuarantined } from '../ledger/quarantine.ts';
 
-/** @param partitionOf the partition that owns an event */
-export function quarantineWith(
-  client: Client,
-  partitionOf: (event: SettlementEvent) => number,
-): SettleDependencies['quarantine'] {
-  return (stream, conflict, event) =>
+/** Keeps conflicts in the database of a client. */
+export function quarantineWith(client: Client): SettleDependencies['quarantine'] {
+  return ({ stream, partition }, conflict, event) =>
     writeQuarantined(client, {
       stream,
       sequence: event.sequence,
-      partition: partitionOf(event),
+      partition,
       kind: event.kind,
       id: eventId(event),
       reason: conflict.reason,

@@ -3,7 +3,6 @@ import type { Client } from 'cassandra-driver';
 import { createDecideActivities } from '../activities/decide.ts';
 import { Dismissals, type DecisionStore } from '../activities/dismissals.ts';
 import { createSettleActivities } from '../activities/settle.ts';
-import { partitionOfEvent } from '../domain/partition.ts';
 import { readQuarantined, readQuarantinedEvent, writeDecision } from '../ledger/quarantine.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
 import type { SettlerPort } from '../settlement/settle-request.ts';
@@ -20,19 +19,18 @@ export interface WorkerActivitiesOptions {
   readonly attemptMs: number;
   /** Aborted when the worker shuts down. */
   readonly leave?: AbortSignal;
-  readonly partitions: number;
 }
 
 /** Builds them. */
 export function workerActivities(options: WorkerActivitiesOptions): SettleActivities & DecideActivities {
-  const { cassandra, storage, settler, attemptMs, leave, partitions } = options;
+  const { cassandra, storage, settler, attemptMs, leave } = options;
   const dismissals = new Dismissals(new VoidSettlement(storage), decisionStore(cassandra), attemptMs);
   return {
     ...createSettleActivities({
       settler,
       attemptMs,
       ...(leave && { leave }),
-      quarantine: quarantineWith(cassandra, (event) => partitionOfEvent(event, partitions)),
+      quarantine: quarantineWith(cassandra),
       dismissals,
     }),
     ...createDecideActivities(dismissals),

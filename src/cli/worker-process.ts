@@ -74,7 +74,7 @@ export async function runWorker(bundling: Promise<WorkflowBundle>): Promise<void
   for (const signal of SHUTDOWN_SIGNALS) process.once(signal, () => leaving.abort());
   const { attemptMs } = config.settlement;
   const leave = leaving.signal;
-  const activities = workerActivities({ cassandra, storage, settler, attemptMs, leave, partitions });
+  const activities = workerActivities({ cassandra, storage, settler, attemptMs, leave });
   try {
     const worker = await createPartitionWorker({
       connection,

@@ -76,7 +76,7 @@ async function attempt(
   const activities = createSettleActivities({
     settler,
     attemptMs,
-    quarantine: quarantineWith(client, () => asked.chunk.partition),
+    quarantine: quarantineWith(client),
   });
   const info = {
     attempt: number,

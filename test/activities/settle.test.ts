@@ -52,6 +52,9 @@ function trade(sequence: bigint): Trade {
   };
 }
 
+/** That of the chunk, however many the worker was told of. */
+const PARTITION = 5;
+
 function attemptAt(events: readonly SettlementEvent[], doubts: Record<string, number> = {}): SettleAttempt {
   const rowsOf = (isTrade: boolean): string[] =>
     events
@@ -62,7 +65,7 @@ function attemptAt(events: readonly SettlementEvent[], doubts: Record<string, nu
     doubts,
     chunk: {
       stream: 's',
-      partition: 0,
+      partition: PARTITION,
       lease: '1',
       first: `${events[0]?.sequence}`,
       last: `${events.at(-1)?.sequence}`,
@@ -77,7 +80,7 @@ interface Run {
   readonly result: Promise<SettleAttemptResult>;
   readonly environment: MockActivityEnvironment;
   readonly requests: SettleRequest[];
-  readonly quarantined: [string, ConflictReport, SettlementEvent][];
+  readonly quarantined: [string, number, ConflictReport, SettlementEvent][];
 }
 
 function run(
@@ -96,8 +99,8 @@ function run(
         return settle(request);
       },
     },
-    async quarantine(...what) {
-      quarantined.push(what);
+    async quarantine({ stream, partition }, ...what) {
+      quarantined.push([stream, partition, ...what]);
     },
   });
   const result = environment.run(activities[SETTLE_ACTIVITY], attempt) as Promise<SettleAttemptResult>;
@@ -205,7 +208,7 @@ describe('the outcomes', () => {
     expect(conflict).toMatchObject({ sequence: '2', event: 'deposit', reason: 'version-taken', found: '30' });
     expect(remaining).toEqual(['2', '3']);
     expect(waiting).toEqual([]);
-    expect(quarantined).toEqual([['s', conflict, events[1]]]);
+    expect(quarantined).toEqual([['s', PARTITION, conflict, events[1]]]);
   });
 
   test('that are fewer than the events are a fault, not a loss', async () => {

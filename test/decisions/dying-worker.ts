@@ -45,7 +45,7 @@ const worker = await createPartitionWorker({
   taskQueue,
   partitions,
   updatesInFlight: UPDATES_IN_FLIGHT_MAX,
-  activities: workerActivities({ cassandra, storage, settler, attemptMs: 2_000, partitions }),
+  activities: workerActivities({ cassandra, storage, settler, attemptMs: 2_000 }),
 });
 process.stdout.write('runs\n');
 await worker.run();

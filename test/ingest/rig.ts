@@ -172,7 +172,6 @@ export class Rig {
         storage,
         settler: settler ?? new Settler({ storage, limits }),
         attemptMs: 2_000,
-        partitions: PARTITIONS,
       }),
     });
     this.#working = this.#worker.run();

@@ -167,7 +167,6 @@ export class Processes {
       server,
       database,
       process,
-      partitions: settings.partitions,
       attemptMs: settings.attemptMs,
       limits: settings.settlerLimits,
     });

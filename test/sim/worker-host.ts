@@ -16,7 +16,6 @@ export interface WorkerOptions {
   readonly server: TemporalServer;
   readonly database: Database;
   readonly process: Process;
-  readonly partitions: number;
   readonly attemptMs: number;
   readonly limits: Partial<SettlerLimits>;
 }
@@ -27,14 +26,14 @@ export class WorkerHost {
   readonly #server: TemporalServer;
   readonly #activities: SettleActivities;
 
-  constructor({ server, database, process, partitions, attemptMs, limits }: WorkerOptions) {
+  constructor({ server, database, process, attemptMs, limits }: WorkerOptions) {
     const { scheduler, random } = server;
     this.process = process;
     this.#server = server;
     const cassandra = simulatedClient({ scheduler, random, database, process });
     const storage = new CassandraStorage(cassandra);
     const settler = new Settler({ storage, limits });
-    this.#activities = workerActivities({ cassandra, storage, settler, attemptMs, partitions });
+    this.#activities = workerActivities({ cassandra, storage, settler, attemptMs });
   }
 
   /** Takes an attempt. */
