@@ -128,6 +128,20 @@ async function streamStatus(
   };
 }
 
+/** True where something of a stream needs a person: halted, stopped, in quarantine, unanswered, or fed by nobody. */
+export function needsAPerson(stream: StreamStatus): boolean {
+  const { halted, unanswered, quarantined, stopped, ingest, lag } = stream;
+  const isIngestGone = ingest?.held === true && !ingest.alive;
+  // What was received is settled by an ingest; where its lease was given back, none runs.
+  const isLeftAlone = ingest?.held === false && lag !== '0';
+  return (
+    halted.length + unanswered + quarantined.length > 0 ||
+    stopped !== undefined ||
+    isIngestGone ||
+    isLeftAlone
+  );
+}
+
 /** What a person can type where a partition waits for one; empty where none does. */
 export function nextSteps({ stream, halt, dismissing = [] }: PartitionStatus): string[] {
   const place = (sequence: string): string => `${sequence} --stream ${stream}`;

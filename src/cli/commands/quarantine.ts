@@ -4,8 +4,11 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
+import { readEventRow } from '../../ledger/event-lookup.ts';
 import { readQuarantined, readQuarantinedEvent, type QuarantinedEvent } from '../../ledger/quarantine.ts';
+import { readLine } from '../../ledger/stream-log.ts';
 import { readWatermark } from '../../ledger/streams.ts';
 import { partitionWorkflowId, type DecideResult, type DecisionKind } from '../../workflows/contract.ts';
 import { decidePartition } from '../decide.ts';
@@ -107,12 +110,21 @@ async function outcomeOf(
   decidedAtMs: number,
 ): Promise<'settled' | 'conflict' | 'not-yet'> {
   while (Date.now() < decidedAtMs + RETRY_WAIT_MS) {
-    if ((await readWatermark(cassandra, record.stream)) >= sequence) return 'settled';
+    if (await isSettled(cassandra, record.stream, sequence)) return 'settled';
     const kept = await readQuarantinedEvent(cassandra, record.stream, sequence);
     if (kept && kept.foundAtMs > Math.max(decidedAtMs, kept.decision?.atMs ?? 0)) return 'conflict';
     await sleep(POLL_MS);
   }
   return 'not-yet';
+}
+
+/** True where it is settled as the engine stated it, also while the watermark waits for something before it. */
+async function isSettled(cassandra: Client, stream: string, sequence: bigint): Promise<boolean> {
+  if ((await readWatermark(cassandra, stream)) >= sequence) return true;
+  const line = await readLine(cassandra, stream, sequence);
+  if (!line) return false;
+  const row = await readEventRow(cassandra, stream, line);
+  return row !== undefined && !row.dismissed && row.digest.equals(line.digest);
 }
 
 async function dismiss(sequence: bigint, flags: Flags): Promise<void> {

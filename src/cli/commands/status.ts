@@ -4,9 +4,9 @@
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.ts';
-import { stackStatus, type StackStatus } from '../../stack/index.ts';
+import { stackStatus, type ServerStatus, type StackStatus } from '../../stack/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
-import { streamStatuses, type StreamStatus } from '../stream-status.ts';
+import { needsAPerson, streamStatuses, type StreamStatus } from '../stream-status.ts';
 import { temporalClient } from '../temporal-connection.ts';
 
 /** Something needs a person: a server is down, a partition halted, a stream stopped. */
@@ -18,20 +18,34 @@ interface Problem {
 
 async function status(flags: { readonly json?: boolean }): Promise<void> {
   const config = loadConfig(process.env);
-  const stack = await stackStatus(config.stack.home, config.temporal.namespace);
+  const servers = serversOf(await stackStatus(config.stack.home, config.temporal.namespace), config);
   const streams = await streamsOf(config).catch((error: unknown): Problem => ({
     problem: error instanceof Error ? error.message : String(error),
   }));
-  if (flags.json) process.stdout.write(`${JSON.stringify({ servers: stack.servers, streams })}\n`);
-  else process.stdout.write(`${describe(stack, streams, config.ingest.maxInFlightEvents)}\n`);
-  const isServerGone = stack.servers.some(({ condition }) => condition === 'died' || condition === 'silent');
+  if (flags.json) process.stdout.write(`${JSON.stringify({ servers, streams })}\n`);
+  else process.stdout.write(`${describe(servers, streams, config.ingest.maxInFlightEvents)}\n`);
+  const isServerGone = servers.some(({ condition }) => condition === 'died' || condition === 'silent');
   if (isServerGone || 'problem' in streams || streams.some(needsAPerson))
     process.exitCode = ATTENTION_EXIT_CODE;
 }
 
-function needsAPerson({ halted, unanswered, quarantined, stopped, ingest }: StreamStatus): boolean {
-  const isIngestGone = ingest?.held === true && !ingest.alive;
-  return halted.length + unanswered + quarantined.length > 0 || stopped !== undefined || isIngestGone;
+/** A server as told: one of ours, or one that the configuration names and `settled up` does not start. */
+type Server =
+  ServerStatus | { readonly name: string; readonly condition: 'configured'; readonly address: string };
+
+/** Whether those of others answer is told with the streams, which are read from them. */
+function serversOf({ servers }: StackStatus, { temporal, cassandra }: Config): Server[] {
+  const configured: Readonly<Record<string, string | undefined>> = {
+    temporal: temporal.addressSource === 'configured' ? temporal.address : undefined,
+    cassandra:
+      cassandra.addressSource === 'configured'
+        ? `${cassandra.contactPoints.join(', ')} port ${cassandra.port}`
+        : undefined,
+  };
+  return servers.map((server) => {
+    const address = configured[server.name];
+    return address === undefined ? server : { name: server.name, condition: 'configured', address };
+  });
 }
 
 /** Who feeds a stream, in words. */
@@ -57,12 +71,16 @@ async function streamsOf(config: Config): Promise<StreamStatus[]> {
 }
 
 function describe(
-  stack: StackStatus,
+  servers: readonly Server[],
   streams: readonly StreamStatus[] | Problem,
   inFlightMax: number,
 ): string {
   const lines = ['Servers'];
-  for (const server of stack.servers) {
+  for (const server of servers) {
+    if (server.condition === 'configured') {
+      lines.push(`  ${server.name.padEnd(10)} configured at ${server.address}: not one of "settled up"`);
+      continue;
+    }
     const memory =
       server.residentBytes === undefined ? '' : `, ${Math.round(server.residentBytes / 1024 / 1024)} MiB`;
     const where = server.address === undefined ? '' : ` at ${server.address} (pid ${server.pid}${memory})`;
@@ -113,7 +131,7 @@ export function register(program: Command): void {
   program
     .command('status')
     .description(
-      'servers, streams, watermark, lag, oldest unsettled and why (exit codes: 0 all well, 1 failed, 3 something needs a person)',
+      'servers, streams, watermark, lag, oldest unsettled and why (exit codes: 0 nothing needs a person, 1 failed, 3 something does: a server, a halt, a stop, an ingest that is gone or that nobody started)',
     )
     .option('--json', 'one JSON object')
     .action(status);
