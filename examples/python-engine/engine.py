@@ -187,7 +187,7 @@ def parse_control(frames):
         return None
     try:
         message = json.loads(frames[0], object_pairs_hook=fields_once)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     number = {"resume": "from", "settled": "upTo"}.get(message.get("type") if isinstance(message, dict) else None)
     if number is None or not re.fullmatch("[a-z0-9-]{1,40}", str(message.get("stream"))):

@@ -9,16 +9,10 @@ import { describeEvent, type LedgerEvent, type SettlementEvent, type Trade } fro
 import { INT64_MAX } from '../domain/integers.ts';
 import { legsOf, touchesOf, type Leg } from '../domain/legs.ts';
 import type { BalanceKey } from '../domain/balance.ts';
+import { ClassicBook, type BookedBalance } from './classic-book.ts';
 import { versionMismatch } from './followed-balances.ts';
 import { RecentDigests } from './recent-digests.ts';
 import { StreamStopped } from './stop.ts';
-
-/** A balance as the engine should have it. */
-export interface BookedBalance {
-  available: bigint;
-  frozen: bigint;
-  version: bigint;
-}
 
 /** What the adapter says of an event. */
 export type ClassicAdmission =
@@ -32,7 +26,7 @@ export interface ClassicOptions {
   readonly lastSequence: bigint;
   /** `output_sequence` of the last trade settled, 0 where there is none. */
   readonly lastTradeNumber: bigint;
-  /** Reads balances from the database; asked once for each. */
+  /** Reads balances from the database. */
   readBalances(keys: readonly BalanceKey[]): Promise<readonly Readonly<BookedBalance>[]>;
   /** The digest of a settled trade's row. */
   readTradeDigest(trade: Trade): Promise<Buffer | undefined>;
@@ -43,7 +37,7 @@ export interface ClassicOptions {
 /** Assigns numbers and versions to a classic stream. */
 export class ClassicAdapter {
   readonly #options: ClassicOptions;
-  readonly #book = new Map<string, BookedBalance>();
+  readonly #book: ClassicBook;
   /** By trade number. Of the last ones the rows may not be readable yet. */
   readonly #recent: RecentDigests;
   #sequence: bigint;
@@ -51,6 +45,7 @@ export class ClassicAdapter {
 
   constructor(options: ClassicOptions) {
     this.#options = options;
+    this.#book = new ClassicBook(options);
     this.#recent = new RecentDigests(options.inFlightMax);
     this.#sequence = options.lastSequence;
     this.#tradeNumber = options.lastTradeNumber;
@@ -74,20 +69,15 @@ export class ClassicAdapter {
   /** Notes that an admitted event was accepted: the book moves on. */
   accepted(event: SettlementEvent, digest: Buffer): void {
     this.#sequence = event.sequence;
-    for (const leg of legsOf(event)) this.#apply(leg);
+    this.#book.accepted(legsOf(event));
     if (event.kind !== 'trade') return;
     this.#tradeNumber = event.outputSequence;
     this.#recent.set(event.outputSequence, digest);
   }
 
-  #apply(leg: Leg): void {
-    const balance = this.#book.get(balanceName(leg));
-    if (!balance) throw new Error(`classic adapter: ${balanceName(leg)} is not in the book`);
-    for (const step of leg.steps) {
-      balance.available += step.availableChange;
-      balance.frozen += step.frozenChange;
-      balance.version += 1n;
-    }
+  /** An event that was accepted is settled: the balances that it touches are held for it no longer. */
+  settled(touches: readonly BalanceKey[]): void {
+    this.#book.settled(touches);
   }
 
   async #admitTrade(trade: Trade, digest: Buffer): Promise<ClassicAdmission> {
@@ -97,7 +87,7 @@ export class ClassicAdapter {
       throw otherTrade(trade, this.#tradeNumber);
     }
     const touches = touchesOf(legsOf(trade));
-    const balances = await this.#booked(touches);
+    const balances = await this.#book.read(touches);
     for (const [index, touch] of touches.entries()) {
       const version = balances[index]?.version ?? 0n;
       if (version !== touch.expectedVersion) throw versionMismatch(trade, touch, version);
@@ -108,25 +98,12 @@ export class ClassicAdapter {
   }
 
   async #admitLedgerEvent(stated: LedgerEvent): Promise<ClassicAdmission> {
-    const [balance] = await this.#booked([{ userId: stated.userId, assetId: stated.currency }]);
+    const [balance] = await this.#book.read([{ userId: stated.userId, assetId: stated.currency }]);
     const event: LedgerEvent = { ...stated, version: balance?.version ?? 0n };
     const available = balance?.available ?? 0n;
     if (event.kind === 'lock' && event.amount > available) return { kind: 'phantom-lock', available };
     this.#requireCover(event);
     return { kind: 'next', event };
-  }
-
-  /** The balances in the book, read from the database the first time. */
-  async #booked(keys: readonly BalanceKey[]): Promise<BookedBalance[]> {
-    const unknown = keys.filter((key) => !this.#book.has(balanceName(key)));
-    if (unknown.length > 0) {
-      const read = await this.#options.readBalances(unknown);
-      for (const [index, key] of unknown.entries()) {
-        const { available = 0n, frozen = 0n, version = 0n } = read[index] ?? {};
-        this.#book.set(balanceName(key), { available, frozen, version });
-      }
-    }
-    return keys.flatMap((key) => this.#book.get(balanceName(key)) ?? []);
   }
 
   /** An event that would leave a balance negative or above 63 bits can't have happened as announced. */
@@ -148,7 +125,11 @@ export class ClassicAdapter {
   }
 }
 
-function uncovered(event: SettlementEvent, leg: Leg, before: BookedBalance | undefined): StreamStopped {
+function uncovered(
+  event: SettlementEvent,
+  leg: Leg,
+  before: Readonly<BookedBalance> | undefined,
+): StreamStopped {
   return new StreamStopped({
     reason: 'insufficient-balance',
     sequence: event.sequence.toString(),

@@ -28,7 +28,7 @@ import { NumberedSequence, type Admission } from './numbered.ts';
 import { openIngestStream, type Opening } from './opening.ts';
 import type { IngestOptions } from './options.ts';
 import type { IngestEnding, IngestProgress } from './progress.ts';
-import { Receiver } from './receiver.ts';
+import { Receiver, type ConnectionChange } from './receiver.ts';
 import { Recovery } from './recovery.ts';
 import { Rejects } from './rejects.ts';
 import { repeat } from './repeat.ts';
@@ -68,6 +68,8 @@ export class Ingest {
   #isReading = false;
   #settledAtMs = 0;
   #stopped: StreamStopped | undefined;
+  /** The recording of why it stopped. */
+  #recording: Promise<void> = Promise.resolve();
 
   private constructor(
     options: IngestOptions,
@@ -171,8 +173,8 @@ export class Ingest {
     if (!options.lease.isHeld() || (await readLease(options.cassandra, options.stream)) !== lease)
       throw new Error(`lease ${lease} ended while the stream was being opened`);
     // Connections may be made before there is anybody to be told.
-    const early: boolean[] = [];
-    let changed = (isReady: boolean): void => void early.push(isReady);
+    const early: ConnectionChange[] = [];
+    let changed = (change: ConnectionChange): void => void early.push(change);
     const receiver = await Receiver.open({
       endpoint: options.endpoint,
       bind: options.bind,
@@ -180,16 +182,16 @@ export class Ingest {
       highWaterMark: options.receiveHighWaterMark,
       onConnection: (change, address) => {
         logConnection(options, change, address);
-        if (change === 'ready' || change === 'closed') changed(change === 'ready');
+        changed(change);
       },
     });
     const ingest = new Ingest(options, storage, opening, receiver, refused);
-    changed = (isReady) => {
-      ingest.#recovery.dataChanged(isReady);
+    changed = (change) => {
+      ingest.#recovery.dataChanged(change);
     };
     try {
       await ingest.#recovery.open();
-      for (const isReady of early) changed(isReady);
+      for (const change of early) changed(change);
     } catch (error) {
       ingest.#stillness.close();
       ingest.#recovery.close();
@@ -339,7 +341,9 @@ export class Ingest {
   #settled(sequences: readonly bigint[]): void {
     if (sequences.length > 0) this.#settledAtMs = Date.now();
     for (const sequence of sequences) {
-      this.#followed.release(this.#touches.get(sequence) ?? []);
+      const touches = this.#touches.get(sequence) ?? [];
+      this.#followed.release(touches);
+      if (this.#sequence instanceof ClassicAdapter) this.#sequence.settled(touches);
       this.#touches.delete(sequence);
       this.#watermark.settled(sequence);
     }
@@ -371,6 +375,8 @@ export class Ingest {
     if (this.#stopped) return;
     this.#stopped = stopped;
     this.#options.log.error({ ...stopped.stop }, 'stream stopped');
+    // At once: a classic stream must not go on, whatever becomes of this process.
+    if (!isLeaseEnd(stopped.stop.reason)) this.#recording = this.#recordStop(JSON.stringify(stopped.stop));
     this.close();
     if (this.#isLost) this.#intake.close();
   }
@@ -407,10 +413,7 @@ export class Ingest {
   async #end(): Promise<IngestEnding> {
     const { log } = this.#options;
     const stop = this.#stopped?.stop;
-    if (stop && !isLeaseEnd(stop.reason))
-      await this.#recordStop(JSON.stringify(stop)).catch((error: unknown) => {
-        log.warn({ problem: String(error) }, 'why the stream stopped could not be recorded');
-      });
+    await this.#recording;
     const unsettled = this.#inFlight;
     if (unsettled > 0)
       log.warn({ unsettled }, 'events in flight at the end; the next ingest goes on after the watermark');
@@ -422,11 +425,20 @@ export class Ingest {
     };
   }
 
-  /** Of an ingest that was replaced nothing is recorded: the stream runs, elsewhere. */
+  /** Tried as long as the lease is ours. Of an ingest that was replaced nothing is recorded: the stream runs, elsewhere. */
   async #recordStop(stop: string): Promise<void> {
-    const { cassandra, stream } = this.#options;
-    if ((await readLease(cassandra, stream)) === this.#opening.lease)
-      await writeStopped(cassandra, stream, stop);
+    const { cassandra, stream, log, lease } = this.#options;
+    const record = async (): Promise<void> => {
+      if ((await readLease(cassandra, stream)) === lease.number) await writeStopped(cassandra, stream, stop);
+    };
+    await repeat(record, {
+      isOver: () => !lease.isHeld(),
+      onRetry: (error) => {
+        log.warn({ problem: String(error) }, 'recording again why the stream stopped');
+      },
+    }).catch((error: unknown) => {
+      log.error({ problem: String(error) }, 'why the stream stopped could not be recorded');
+    });
   }
 }
 

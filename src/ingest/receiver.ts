@@ -34,8 +34,8 @@ export class Receiver {
   #endWatching: () => void = () => undefined;
   /** The last handshake failed for its keys. */
   #isUnauthorized = false;
-  /** Addresses of the peers that are there. */
-  readonly #ready = new Set<string>();
+  /** Peers that are there, by address: where we bind, it is the same for all of them. */
+  readonly #ready = new Map<string, number>();
 
   private constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -93,7 +93,8 @@ export class Receiver {
     this.#endWatching();
     this.#reconnectDue = false;
     this.#socket = this.#newSocket();
-    for (const address of this.#ready) this.#options.onConnection?.('closed', address);
+    for (const [address, count] of this.#ready)
+      for (let one = 0; one < count; one += 1) this.#options.onConnection?.('closed', address);
     this.#ready.clear();
     before.close();
     await openSocket(this.#socket, this.#options);
@@ -148,13 +149,17 @@ export class Receiver {
     watchPeers(
       socket,
       (address) => {
+        if (socket !== this.#socket) return;
         this.#isUnauthorized = false;
-        this.#ready.add(address);
+        this.#ready.set(address, (this.#ready.get(address) ?? 0) + 1);
         onConnection?.('ready', address);
       },
       (address) => {
-        // One that was replaced was told of when it was.
-        if (this.#ready.delete(address)) onConnection?.('closed', address);
+        const count = this.#ready.get(address) ?? 0;
+        // Those of a socket that was replaced were told of when it was.
+        if (socket !== this.#socket || count === 0) return;
+        this.#ready.set(address, count - 1);
+        onConnection?.('closed', address);
       },
     );
     if (bind) return;

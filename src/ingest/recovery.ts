@@ -7,6 +7,8 @@ import type { Logger } from '../logging/index.ts';
 import { Seldom } from '../logging/seldom.ts';
 import { Control } from './control.ts';
 import { leaseBehind, leaseEnded } from './lease-end.ts';
+import type { ConnectionChange } from './receiver.ts';
+import { refusedNext, Refusals } from './refusals.ts';
 import { hole, Resumption, RESUMPTION_LIMITS, unavailable, type ResumptionLimits } from './resumption.ts';
 import { Silence } from './silence.ts';
 import type { IngestSocketOptions } from './sockets.ts';
@@ -53,6 +55,7 @@ export class Recovery {
   readonly #controlSilence: Silence;
   readonly #owedSilence: Silence;
   readonly #seldom = new Seldom<'fault'>();
+  readonly #refusals = new Refusals();
   #control: Control | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #connectedTimer: NodeJS.Timeout | undefined;
@@ -136,14 +139,25 @@ export class Recovery {
     return { resumes: this.#resumption?.asked ?? 0, dropped: this.#resumption?.dropped ?? 0 };
   }
 
-  /** The data socket got a connection, or lost one. */
-  dataChanged(isReady: boolean): void {
+  /** Something happened to a connection of the data socket. */
+  dataChanged(change: ConnectionChange): void {
+    if (change === 'refused') this.#refusals.refused();
+    if (change !== 'ready' && change !== 'closed') return;
+    const isReady = change === 'ready';
     this.#dataConnections = Math.max(this.#dataConnections + (isReady ? 1 : -1), 0);
     if (this.#dataConnections === 0) this.#dataSilence.begin();
     else this.#dataSilence.end();
     if (!isReady) return;
+    if (this.#resumption) this.#stopWhereRefused();
     this.#resumption?.uncertain();
     this.#askSoon();
+  }
+
+  /** A message that the transport does not take is a hole that no asking fills. */
+  #stopWhereRefused(): void {
+    const received = this.#options.received();
+    const { roundsMax } = this.#options.limits ?? RESUMPTION_LIMITS;
+    if (this.#refusals.ready(received) >= roundsMax) this.#options.stop(refusedNext(received + 1n));
   }
 
   /** A message with this number has come. */
@@ -159,7 +173,9 @@ export class Recovery {
 
   /** A message is the same as what was received under its number before. */
   duplicate(sequence: bigint): void {
-    if (sequence === this.#options.received()) this.#resumption?.compared();
+    if (sequence !== this.#options.received()) return;
+    this.#refusals.compared();
+    this.#resumption?.compared();
   }
 
   /** The next event was accepted. */
@@ -254,6 +270,8 @@ export class Recovery {
     );
     this.#renewMs = Math.min(this.#renewMs * 2, RENEW_MS_MAX);
     this.#control?.close();
+    // What we closed ourselves is not told of: that nobody answers from now on has to be.
+    this.#controlSilence.begin();
     for (const made of await Promise.allSettled([this.#options.renew(), this.#openControl(control)]))
       if (made.status === 'rejected' && !this.#closed)
         log.warn({ problem: String(made.reason) }, 'a connection could not be made anew');

@@ -12,6 +12,8 @@ import { StreamStopped } from './stop.ts';
  * transport's limit, are far below.
  */
 export const KEPT_BYTES_MAX = 8 * 1024 * 1024;
+/** And so many frames: each takes room of its own, also where nothing is in it. */
+export const KEPT_FRAMES_MAX = 1_024;
 
 /** A message that was refused, and why. */
 export interface Refusal {
@@ -86,7 +88,9 @@ export class Rejects {
 /** All frames, or as many as may be kept, with a fault that says what is not and proves what it was. */
 function withinBounds({ frames, faults }: Refusal): Pick<Refusal, 'frames' | 'faults'> {
   let bytes = 0;
-  const over = frames.findIndex((frame) => (bytes += frame.length) > KEPT_BYTES_MAX);
+  const over = frames.findIndex(
+    (frame, index) => index >= KEPT_FRAMES_MAX || (bytes += frame.length) > KEPT_BYTES_MAX,
+  );
   if (over < 0) return { frames, faults };
   const digest = createHash('sha256');
   for (const frame of frames) digest.update(frame);

@@ -175,7 +175,8 @@ export class Outbox {
    */
   async settle(upTo: bigint): Promise<boolean> {
     if (upTo > this.#last) return false;
-    if (upTo <= this.#settledUpTo) return true;
+    // Of what it never held, since it began later, nothing is noted.
+    if (upTo <= this.#settledUpTo || upTo < this.#oldest) return true;
     const value = await this.#db.get(keyOf(EVENT, upTo));
     if (!value) throw new Error(`the outbox has no event ${upTo}: it is damaged`);
     if (upTo <= this.#settledUpTo) return true;

@@ -109,6 +109,11 @@ export class TcpProxy {
     for (const socket of this.#sockets) this.#deaf.add(socket);
   }
 
+  /** Takes no new connections; those that there are stay. */
+  shut(): void {
+    this.#server.close();
+  }
+
   /** Ends all connections and listens no more. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));

@@ -198,6 +198,17 @@ describe('bad input', () => {
     );
   });
 
+  test('of very many empty frames is kept up to a bound, since each takes room of its own', async () => {
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const running = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, [Array.from({ length: 5_000 }, () => Buffer.alloc(0)), good(1)]);
+    await running.untilSettled(1);
+    const [kept] = await rig.rejected(stream);
+    expect(kept).toMatchObject({ reason: 'frame-count', frames: { length: 1_024 } });
+    expect(kept?.faults[1]).toMatch(/^kept-in-part: 1024 of 5000 frames are kept/);
+  });
+
   test.each([false, true])(
     'above 1 MiB is refused by the transport and reported, and the stream goes on (binding: %s)',
     async (bind) => {

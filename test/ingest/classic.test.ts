@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { contentDigest } from '../../src/domain/digest.ts';
 import type { SettlementEvent, Trade } from '../../src/domain/event.ts';
-import { ClassicAdapter, type BookedBalance, type ClassicAdmission } from '../../src/ingest/classic.ts';
+import { ClassicAdapter, type ClassicAdmission } from '../../src/ingest/classic.ts';
+import type { BookedBalance } from '../../src/ingest/classic-book.ts';
 import { classic, stopOf, trade } from './events.ts';
 
 /** What the database holds: "user/asset" to balance, output_sequence to the digest of a settled trade. */

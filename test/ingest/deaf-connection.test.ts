@@ -51,3 +51,23 @@ test.each(['engine', 'control', 'both'] as const)(
     expect(await rig.audit(stream)).toMatchObject({ ok: true, counts: { events: 60 } });
   },
 );
+
+test('to the control socket that is deaf, where no new one can be made, is told of', async () => {
+  const { messages } = simulated({ trades: 10, seed: 7 });
+  const stream = rig.stream();
+  const publisher = await rig.publisher({ stream, outbox: rig.outbox() });
+  const control = await proxyTo(publisher.controlEndpoint);
+  const running = await rig.ingest({
+    stream,
+    endpoint: publisher.endpoint,
+    controlEndpoint: endpointOf(control),
+  });
+  for (const [, body] of messages.slice(0, 10)) await publisher.publish(body);
+  await running.untilSettled(10);
+  control.deafen();
+  control.shut();
+  await expect
+    .poll(() => running.said('no engine answers at the control address').length, { timeout: 45_000 })
+    .toBeGreaterThan(0);
+  expect(running.said('nothing comes of what was asked for').length).toBeGreaterThan(0);
+});

@@ -284,6 +284,27 @@ describe('a classic ingest that is started again', () => {
     expect(await rig.audit(stream, oracle)).toMatchObject({ ok: true });
   });
 
+  test('after a stop that was recorded at once is refused, also where its ingest did not come to its end', async () => {
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const before = await open(stream, engine.endpoint, { drainMsMax: 8_000 });
+    const state = (kind: string, amount: number): Frames => [
+      messages[0]![0],
+      Buffer.from(
+        `{"user_id":1,"sequence_id":0,"event_type":"${kind}","amount":${amount},"currency":2,"related_id":0,"created_at":1}`,
+      ),
+    ];
+    await rig.send(engine, [state('DEPOSIT', 5), state('WITHDRAW', 9)]);
+    await until('the stop is recorded', async () => (await rig.record(stream))?.stopped !== undefined);
+    // Nothing settles without a worker: it still waits for what is in flight.
+    expect(before.ingest.progress).toMatchObject({ inFlight: 1, watermark: '0' });
+    const next = { stream, endpoint: engine.endpoint, lease: await rig.stolenLease(stream) };
+    await expect(rig.ingest({ ...next, dialect: 'classic' })).rejects.toThrow(
+      /stopped at sequence 2 \(insufficient-balance\).*--after-stop/s,
+    );
+    expect((await before.ended).stop).toMatchObject({ reason: 'insufficient-balance', sequence: '2' });
+  });
+
   test('is refused while an Update of the former one is under way', async () => {
     let release: (() => void) | undefined;
     const held = new Promise<void>((resolve) => (release = resolve));

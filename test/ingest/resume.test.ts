@@ -315,6 +315,22 @@ describe('a hole', () => {
     expect(await rig.audit(stream)).toMatchObject({ ok: true, counts: { events: 50 } });
   });
 
+  test('that is a message which the transport does not take stops the stream by name', async () => {
+    const stream = rig.stream();
+    const tooLarge: Frames = [messages[0]![0], Buffer.alloc(1024 * 1024 + 1, 0x20)];
+    const engine = rig.owns(
+      await StandInEngine.open((self, message) => {
+        if (message.type !== 'resume' || message.from > 50n) return;
+        self.send([...from(message.from).slice(0, 50 - Number(message.from) + 1), tooLarge]);
+      }),
+    );
+    const running = await rig.ingest({ stream, ...at(engine), resumption: QUICK });
+    const { stop, progress } = await running.ended;
+    expect(stop).toMatchObject({ reason: 'hole', sequence: '51', expected: '51' });
+    expect(stop?.message).toContain('above 1 MiB');
+    expect(progress.watermark).toBe('50');
+  });
+
   test('behind which a message is no valid event keeps that for its place', async () => {
     const stream = rig.stream();
     let isFirst = true;

@@ -104,6 +104,13 @@ describe('publishing', () => {
     await expect(publisher.publish(json(43))).rejects.toThrow(NumberingError);
     expect(await publisher.publish(json(42))).toBe(42n);
     expect(await publisher.publish(deposit())).toBe(43n);
+    // What is settled below its first number is none of its own.
+    const peer = peerOf(publisher);
+    await peer.numbers(3);
+    await peer.say({ type: 'settled', stream: 'main', upTo: 40n, lease: 1n });
+    await peer.say({ type: 'settled', stream: 'main', upTo: 42n, lease: 1n });
+    await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(42n));
+    expect(notices.map(({ kind }) => kind)).not.toContain('outbox-failed');
   });
 
   test('refuses what every ingest would refuse, with all faults, and uses no number for it', async () => {
