@@ -169,7 +169,7 @@ export const cassandra = z.object({
     {
       variable: 'SETTLED_CASSANDRA_CONSISTENCY',
       description:
-        'Consistency of every read and write. With less than a quorum events get lost or doubled (I5a).',
+        'Consistency of reads and writes. Less than a quorum is not offered: events would get lost or doubled (I5a).',
     },
     'LOCAL_QUORUM, QUORUM or EACH_QUORUM',
     oneOf('LOCAL_QUORUM', 'QUORUM', 'EACH_QUORUM'),

@@ -38,7 +38,7 @@ export function consistencyOf(options: LedgerOptions): types.consistencies {
   ];
 }
 
-/** Reads go at LOCAL_QUORUM where writes go at EACH_QUORUM, which Cassandra does not offer for reads. */
+/** Reads go at LOCAL_QUORUM where writes go at EACH_QUORUM: each write has reached a quorum here, too. */
 export function readConsistencyOf(options: LedgerOptions): types.consistencies {
   return options.consistency === 'EACH_QUORUM' ? types.consistencies.localQuorum : consistencyOf(options);
 }

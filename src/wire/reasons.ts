@@ -1,5 +1,5 @@
 /**
- * Why a message is rejected: a closed list of stable words, which status, metrics and `rejected_messages` show.
+ * Why a message is rejected: a closed list of stable words, which the ingest's counts and `rejected_messages` show.
  * The order of the list matters: a message may have many faults, and is known by its most basic one, the first in
  * this order. A word, once released, is never renamed.
  */

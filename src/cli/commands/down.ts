@@ -25,6 +25,6 @@ export function register(program: Command): void {
     .command('down')
     .description('stop what `up` started (exit codes: 0 down, 1 could not)')
     .option('--home <folder>', 'where data and logs are kept (SETTLED_HOME)')
-    .option('--wipe', "also remove the servers' data and logs")
+    .option('--wipe', "also remove the servers' data and logs, and the outboxes of `simulate`")
     .action(down);
 }

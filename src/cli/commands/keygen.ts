@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .description(
       'make a pair of CURVE keys: NAME.key (secret) and NAME.pub (exit codes: 0 made, 1 not; overwrites nothing)',
     )
-    .requiredOption('--out <folder>', 'where to write them; made if need be')
+    .requiredOption('--out <folder>', 'where to write them (required); made if need be')
     .option('--name <name>', 'whose keys they are', keyName, 'ingest')
     .option('--json', 'print public key and paths as one JSON object')
     .action(keygen);

@@ -138,7 +138,7 @@ export function register(program: Command): void {
     '0 it goes on or was not halted, 1 could not ask, 3 refused',
   )
     .argument('<partition>', 'number of the partition', number)
-    .requiredOption('--why <text>', 'the reason; it stands in the history and in the database')
+    .requiredOption('--why <text>', 'the reason (required); it stands in the history and in the database')
     .option('--who <name>', 'who decides (the user of this shell)')
     .action(resume);
 }

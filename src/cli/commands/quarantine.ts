@@ -220,7 +220,7 @@ export function register(program: Command): void {
   const decision = (name: string, what: string, codes: string): Command =>
     add(name, what, codes)
       .argument('<sequence>', "the event's sequence", uint63Argument('sequence'))
-      .requiredOption('--why <text>', 'the reason; it stands in the history and in the database')
+      .requiredOption('--why <text>', 'the reason (required); it stands in the history and in the database')
       .option('--who <name>', 'who decides (the user of this shell)');
   add('list', 'events that wait for a decision', '0 listed, 1 could not look')
     .option('--all', 'also those that are settled or dismissed by now')
