@@ -17,6 +17,15 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const NOT_FOUND_EXIT_CODE = 1;
 const BROKEN_EXIT_CODE = 2;
 
+const HELP = `npm run sim:planted -- [options]: plants each bug in a copy of the source, and runs seeds until one shows it
+
+  --seeds N          so many seeds at most for each (5000)
+  --from S           beginning with this one (1)
+  --only NAME,NAME   these bugs alone (test/sim/planted/bugs.ts)
+  --json             one JSON object on stdout
+
+exit codes: 0 all found, 1 one was not, 2 a bug that cannot be planted, or a run that broke`;
+
 /** What was seen of a planted bug. `seeds`: how many were run, the one that found it included. */
 interface Finding {
   readonly found: boolean;
@@ -32,8 +41,13 @@ async function main(): Promise<number> {
       from: { type: 'string', default: '1' },
       only: { type: 'string' },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    return 0;
+  }
   const only = values.only?.split(',');
   const unknown = only?.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name)) ?? [];
   if (unknown.length > 0)
