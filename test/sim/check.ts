@@ -3,6 +3,7 @@
  * version of each balance one entry, nothing stands there beside them, and every write time is what it has to be (I3).
  */
 import { timeOf, valueOf, type Row } from './cells.ts';
+import { contentFaults } from './content.ts';
 import type { Database } from './database.ts';
 import type { Engine } from './engine.ts';
 import type { BookedStep } from './market.ts';
@@ -52,6 +53,7 @@ export function differencesAtEnd(database: Database, engine: Engine): string[] {
     }
   }
   for (const step of last.values()) faults.push(...balanceFaults(database, step));
+  faults.push(...contentFaults(database, engine));
   faults.push(...strangers(database, expected));
   return faults.slice(0, FAULTS_MAX);
 }

@@ -6,10 +6,11 @@ import type { Stop } from '../../src/ingest/stop.ts';
 import type { ConflictReport } from '../../src/workflows/contract.ts';
 import { EVENT, keyOf, TOTAL_BYTES } from '../../src/publisher/outbox-state.ts';
 import { MISBEHAVIOURS, type Misbehaviour } from './faults.ts';
+import { valueOf } from './cells.ts';
 import type { Account } from './market.ts';
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
-import { balancePlace, durableWatermark, linePlace } from './stored.ts';
+import { balancePlace, durableWatermark, linePlace, newestLease } from './stored.ts';
 
 const TRY_MS = 300;
 /** So long after the last fault it still waits for its opportunity, ms. */
@@ -224,12 +225,16 @@ export class Misconduct {
     for (const replica of database.replicas) database.apply(replica, { partition, clustering, row });
   }
 
-  /** A sequence above the watermark whose line every quorum sees. */
+  /**
+   * A sequence above the watermark whose line every quorum sees, of the newest lease: what an ingest that was replaced
+   * logs afterwards its successor can't know of (docs/guarantees.md).
+   */
   #loggedAbove(watermark: bigint): bigint | undefined {
     const { database } = this.#simulation;
+    const newest = newestLease(database);
     const logged: bigint[] = [];
     for (let sequence = watermark + 1n; logged.length < 20; sequence += 1n) {
-      if (!database.isDurable(...linePlace(sequence), () => true)) break;
+      if (!database.isDurable(...linePlace(sequence), (row) => valueOf(row, 'lease') === newest)) break;
       logged.push(sequence);
     }
     return logged.length === 0 ? undefined : this.#random.pick(logged);

@@ -1,0 +1,111 @@
+/**
+ * What the rows must say when nothing was wrong, word for word: the engine's messages are decoded and reckoned through by the
+ * domain, one after the other, and every line, event row, ledger entry and balance is held against that: contents, digests,
+ * legs and the chain of each balance.
+ */
+import type { types } from 'cassandra-driver';
+import { isDeepStrictEqual } from 'node:util';
+import { balanceName, type Balance, type BalanceKey } from '../../src/domain/balance.ts';
+import { calculate, type CalculatedLeg } from '../../src/domain/calculate.ts';
+import { genesisChain } from '../../src/domain/chain.ts';
+import { entriesOf, type LedgerEntry } from '../../src/domain/entries.ts';
+import { eventId, type SettlementEvent } from '../../src/domain/event.ts';
+import { legsOf, touchesOf } from '../../src/domain/legs.ts';
+import { eventRowOf } from '../../src/ledger/event-rows.ts';
+import { decodeMessage } from '../../src/wire/decode.ts';
+import { valueOf, type Row } from './cells.ts';
+import type { Database } from './database.ts';
+import type { Engine } from './engine.ts';
+import { balancePlace, entryPlace, eventPlace, linePlace, STREAM } from './stored.ts';
+
+/** Says what differs, in words. What is not there is told by others. */
+export function contentFaults(database: Database, engine: Engine): string[] {
+  const faults: string[] = [];
+  const balances = new Map<string, { readonly key: BalanceKey; readonly balance: Balance }>();
+  for (const stated of engine.stated) {
+    const { sequence } = stated;
+    const decoded = decodeMessage(stated.frames, 'numbered', { receivedAtMs: 0, divisorOf: () => 1n });
+    if (decoded.kind !== 'event') return [`sequence ${sequence} cannot be decoded`];
+    const { event, digest } = decoded;
+    const legs = legsOf(event);
+    const touches = touchesOf(legs);
+    const before = touches.map((touch) => balances.get(balanceName(touch))?.balance ?? unwritten(touch));
+    const calculation = calculate(event, digest, legs, touches, before);
+    if (calculation.kind !== 'calculated') return [`sequence ${sequence} cannot be calculated`];
+    for (const [at, balance] of calculation.balances.entries())
+      balances.set(balanceName(touches[at]!), { key: touches[at]!, balance });
+
+    const line = database.rowAnywhere(...linePlace(sequence));
+    faults.push(...differing(`line ${sequence}`, line, { kind: event.kind, id: eventId(event), digest }));
+    const row = database.rowAnywhere(...eventPlace(stated));
+    if (row) faults.push(...rowFaults(row, event, digest, calculation.legs));
+    for (const entry of entriesOf(STREAM, event, calculation.legs))
+      faults.push(...entryFaults(database, entry));
+  }
+  for (const { key, balance } of balances.values()) {
+    const place = balancePlace({ user: key.userId, asset: key.assetId });
+    const { available, frozen, version, lastSequence: last_sequence, chain } = balance;
+    const cells = { available, frozen, version, last_sequence, chain };
+    faults.push(...differing(`balance ${balanceName(key)}`, database.rowAnywhere(...place), cells));
+  }
+  return faults;
+}
+
+function unwritten(key: BalanceKey): Balance {
+  return { available: 0n, frozen: 0n, version: 0n, lastSequence: 0n, chain: genesisChain(key) };
+}
+
+function rowFaults(
+  row: Row,
+  event: SettlementEvent,
+  digest: Buffer,
+  legs: readonly CalculatedLeg[],
+): string[] {
+  const table = event.kind === 'trade' ? 'settled_trades' : 'ledger_events';
+  const found = eventRowOf(table, objectOf(row));
+  // Where an engine states no times they are those of an ingest.
+  const { timeMs, stamped } = found.event;
+  const wanted = { stream: STREAM, event: { ...event, timeMs, stamped }, digest, legs, dismissed: false };
+  return Object.entries(wanted)
+    .filter(([name, value]) => !isDeepStrictEqual(found[name as keyof typeof wanted], value))
+    .map(([name]) => `the row of ${event.sequence} has another ${name} than follows from its message`);
+}
+
+function entryFaults(database: Database, entry: LedgerEntry): string[] {
+  const { userId: user, assetId: asset, version, sequence } = entry;
+  const place = entryPlace({
+    user,
+    asset,
+    version,
+    available: entry.availableAfter,
+    frozen: entry.frozenAfter,
+    sequence,
+  });
+  return differing(`entry ${version} of ${user}/${asset}`, database.rowAnywhere(...place), {
+    stream: entry.stream,
+    sequence,
+    event_kind: entry.eventKind,
+    event_id: entry.eventId,
+    step: entry.step,
+    available_change: entry.availableChange,
+    frozen_change: entry.frozenChange,
+    available: entry.availableAfter,
+    frozen: entry.frozenAfter,
+    chain: entry.chain,
+  });
+}
+
+function differing(
+  name: string,
+  row: Row | undefined,
+  wanted: Readonly<Record<string, string | bigint | Buffer>>,
+): string[] {
+  if (!row) return [];
+  return Object.entries(wanted)
+    .filter(([column, value]) => !isDeepStrictEqual(valueOf(row, column), value))
+    .map(([column]) => `${name}: its ${column} is not what follows from the messages`);
+}
+
+function objectOf(row: Row): types.Row {
+  return Object.fromEntries([...row.columns.keys()].map((name) => [name, valueOf(row, name)])) as never;
+}
