@@ -134,8 +134,11 @@ export function needsAPerson(stream: StreamStatus): boolean {
   const isIngestGone = ingest?.held === true && !ingest.alive;
   // What was received is settled by an ingest; where its lease was given back, none runs.
   const isLeftAlone = ingest?.held === false && lag !== '0';
+  // A stream that came to its end needs no worker any more.
+  const isAtRest = ingest?.held === false && lag === '0';
   return (
-    halted.length + unanswered + quarantined.length > 0 ||
+    halted.length + quarantined.length > 0 ||
+    (unanswered > 0 && !isAtRest) ||
     stopped !== undefined ||
     isIngestGone ||
     isLeftAlone

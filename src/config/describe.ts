@@ -13,6 +13,11 @@ const shown = (value: unknown): string => {
   ).replace(/^"(.*)"$/, '$1');
 };
 
+/** Whether TLS is on follows from more than its own setting. */
+function isSecured(config: Config, [server]: readonly string[]): boolean {
+  return config[server as 'temporal' | 'cassandra'].tls !== undefined;
+}
+
 /**
  * Variable and value of every setting in use, in the schema's order. Settings without a value are empty text.
  */
@@ -24,6 +29,7 @@ export function describeConfig(
       (node, key) => (node as Record<string, unknown> | undefined)?.[key],
       config,
     );
-    return { variable, value: secret === true && value !== undefined ? REDACTED : shown(value) };
+    const inUse = path.at(-1) === 'enabled' ? isSecured(config, path) : value;
+    return { variable, value: secret === true && value !== undefined ? REDACTED : shown(inUse) };
   });
 }

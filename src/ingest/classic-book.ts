@@ -1,7 +1,8 @@
 /**
  * The balances of a classic stream as its engine should have them: read from the database once, then followed event by
- * event. One that has had nothing in flight for a while may be forgotten, and is read again: by then the database shows
- * all of its batches. So the memory is bounded by what moves, not by who ever had a balance.
+ * event. One that has had nothing in flight for a while may be forgotten, and is read again: what is settled every
+ * quorum shows. So the memory is bounded by what moves, not by who ever had a balance. What a person dismissed is in the
+ * engine's book and not in the database: of a balance that is read again it is gone from this one, as after a restart.
  */
 import { balanceName, type BalanceKey } from '../domain/balance.ts';
 import { touchesOf, type Leg } from '../domain/legs.ts';
@@ -17,7 +18,7 @@ export interface BookedBalance {
 export interface ClassicBookLimits {
   /** Above so many, those that have been at rest are forgotten. */
   readonly balancesMax: number;
-  /** At rest is what nothing of was in flight for so long, ms: longer than the batch log takes to make a batch whole. */
+  /** At rest is what nothing of was in flight for so long, ms. A margin: what is settled can be read at once. */
   readonly restMs: number;
 }
 
@@ -65,39 +66,30 @@ export class ClassicBook {
 
   /** Balances, read where they are not held. In the order of the keys. */
   async read(keys: readonly BalanceKey[]): Promise<Readonly<BookedBalance>[]> {
+    const unknown = keys.filter((key) => !this.#entries.has(balanceName(key)));
+    const read = unknown.length > 0 ? await this.#options.readBalances(unknown) : [];
     const touchedMs = this.#now;
-    const unknown: BalanceKey[] = [];
-    for (const key of keys) {
-      const entry = this.#entries.get(balanceName(key));
-      if (entry) entry.touchedMs = touchedMs;
-      else unknown.push(key);
+    for (const [index, key] of unknown.entries()) {
+      const { available = 0n, frozen = 0n, version = 0n } = read[index] ?? {};
+      this.#entries.set(balanceName(key), { available, frozen, version, inFlight: 0, touchedMs });
     }
-    if (unknown.length > 0) {
-      const read = await this.#options.readBalances(unknown);
-      for (const [index, key] of unknown.entries()) {
-        const { available = 0n, frozen = 0n, version = 0n } = read[index] ?? {};
-        this.#entries.set(balanceName(key), { available, frozen, version, inFlight: 0, touchedMs });
-        this.#forget();
-      }
-    }
-    return keys.flatMap((key) => this.#entries.get(balanceName(key)) ?? []);
+    const found = keys.map((key) => this.#held(key));
+    for (const entry of found) entry.touchedMs = touchedMs;
+    for (const _ of unknown) this.#forget();
+    return found;
   }
 
   /** An event was accepted: its balances move on, and stay until it is settled. */
   accepted(legs: readonly Leg[]): void {
     for (const leg of legs) {
-      const entry = this.#entries.get(balanceName(leg));
-      if (!entry) throw new Error(`classic book: ${balanceName(leg)} is not held`);
+      const entry = this.#held(leg);
       for (const step of leg.steps) {
         entry.available += step.availableChange;
         entry.frozen += step.frozenChange;
         entry.version += 1n;
       }
     }
-    for (const touch of touchesOf(legs)) {
-      const entry = this.#entries.get(balanceName(touch));
-      if (entry) entry.inFlight += 1;
-    }
+    for (const touch of touchesOf(legs)) this.#held(touch).inFlight += 1;
   }
 
   /** An event that was accepted is settled. */
@@ -108,6 +100,12 @@ export class ClassicBook {
       entry.inFlight -= 1;
       entry.touchedMs = this.#now;
     }
+  }
+
+  #held(key: BalanceKey): Entry {
+    const entry = this.#entries.get(balanceName(key));
+    if (!entry) throw new Error(`classic book: ${balanceName(key)} is not held`);
+    return entry;
   }
 
   get #now(): number {

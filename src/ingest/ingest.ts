@@ -186,11 +186,11 @@ export class Ingest {
       },
     });
     const ingest = new Ingest(options, storage, opening, receiver, refused);
-    changed = (change) => {
-      ingest.#recovery.dataChanged(change);
-    };
     try {
       await ingest.#recovery.open();
+      changed = (change) => {
+        ingest.#recovery.dataChanged(change);
+      };
       for (const change of early) changed(change);
     } catch (error) {
       ingest.#stillness.close();
@@ -425,14 +425,15 @@ export class Ingest {
     };
   }
 
-  /** Tried as long as the lease is ours. Of an ingest that was replaced nothing is recorded: the stream runs, elsewhere. */
+  /** Tried as long as the lease is ours, and no longer than a drain may take. Of an ingest that was replaced nothing is recorded: the stream runs, elsewhere. */
   async #recordStop(stop: string): Promise<void> {
-    const { cassandra, stream, log, lease } = this.#options;
+    const { cassandra, stream, log, lease, drainMsMax = DRAIN_MS_MAX } = this.#options;
+    const untilMs = performance.now() + drainMsMax;
     const record = async (): Promise<void> => {
       if ((await readLease(cassandra, stream)) === lease.number) await writeStopped(cassandra, stream, stop);
     };
     await repeat(record, {
-      isOver: () => !lease.isHeld(),
+      isOver: () => !lease.isHeld() || performance.now() >= untilMs,
       onRetry: (error) => {
         log.warn({ problem: String(error) }, 'recording again why the stream stopped');
       },

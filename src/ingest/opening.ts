@@ -103,7 +103,9 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
     options.dialect === 'numbered'
       ? { lease, watermark: start, linesAbove: lines, lastTradeNumber: 0n }
       : await openClassic(options, lease, start, [...lines.values()], deadline);
-  if (record.stopped !== undefined) await writeStopped(cassandra, stream, '');
+  // Where it is not seen, too: what a former ingest wrote late must not stay on a stream that runs.
+  if (record.stopped !== undefined || options.dialect === 'numbered')
+    await writeStopped(cassandra, stream, '');
   return opening;
 }
 

@@ -23,12 +23,18 @@ it('shows every setting with its value here and its default, and no secret', asy
   expect(text.stdout).toContain('SETTLED_CASSANDRA_PASSWORD=[redacted]');
   expect(text.stdout).not.toContain(PASSWORD);
 
-  const json = await settled(['settings', '--json'], { SETTLED_STREAM: 'spot' });
+  expect(text.stdout).toContain('SETTLED_CASSANDRA_TLS=false');
+
+  const json = await settled(['settings', '--json'], {
+    SETTLED_STREAM: 'spot',
+    SETTLED_TEMPORAL_TLS: 'true',
+  });
   const listed = (JSON.parse(json.stdout) as { settings: { variable: string }[] }).settings;
   expect(listed.map(({ variable }) => variable)).toEqual(settings.map(({ variable }) => variable));
   expect(listed).toContainEqual(
     expect.objectContaining({ variable: 'SETTLED_STREAM', value: 'spot', default: 'main' }),
   );
+  expect(listed).toContainEqual(expect.objectContaining({ variable: 'SETTLED_TEMPORAL_TLS', value: 'true' }));
 }, 120_000);
 
 it('names a value that is not allowed, and exits with 1', async () => {

@@ -21,6 +21,7 @@ test.each([
   ['one that nobody feeds, with events in it', { ...FED, ingest: LEFT }, true],
   ['one whose ingest is gone', { ...FED, lag: '0', ingest: { ...FED.ingest!, alive: false } }, true],
   ['one that stopped', { ...FED, stopped: { reason: 'hole' } }, true],
+  ['one that came to its end, without a worker', { ...FED, lag: '0', ingest: LEFT, unanswered: 8 }, false],
   ['one with a partition that does not answer', { ...FED, unanswered: 1 }, true],
   ['one with a halted partition', { ...FED, halted: [{ partition: 3, next: [] }] }, true],
 ] satisfies [string, StreamStatus, boolean][])('%s', (_what, status, needsOne) => {

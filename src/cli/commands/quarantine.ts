@@ -4,11 +4,8 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'cassandra-driver';
 import type { Command } from 'commander';
-import { readEventRow } from '../../ledger/event-lookup.ts';
 import { readQuarantined, readQuarantinedEvent, type QuarantinedEvent } from '../../ledger/quarantine.ts';
-import { readLine } from '../../ledger/stream-log.ts';
 import { readWatermark } from '../../ledger/streams.ts';
 import { partitionWorkflowId, type DecideResult, type DecisionKind } from '../../workflows/contract.ts';
 import { decidePartition } from '../decide.ts';
@@ -96,7 +93,7 @@ async function retry(sequence: bigint, flags: Flags): Promise<void> {
         ? `${view.event} (sequence ${sequence}) is settled.`
         : state === 'conflict'
           ? `${view.event} (sequence ${sequence}) conflicts again: ${view.reason}, balance ${view.user}/${view.asset}, expected ${view.expected}, found ${view.found}.`
-          : `${view.event} (sequence ${sequence}) is to be decided again, and was not yet: is an ingest running? "settled status" tells.`,
+          : `${view.event} (sequence ${sequence}) is let go, and not below the watermark yet: it waits to be decided again, or something before it is not settled. Is an ingest running? "settled status" tells.`,
     ]);
     if (state === 'conflict') process.exitCode = REFUSED_EXIT_CODE;
     if (state === 'not-yet') process.exitCode = NOT_YET_EXIT_CODE;
@@ -110,21 +107,12 @@ async function outcomeOf(
   decidedAtMs: number,
 ): Promise<'settled' | 'conflict' | 'not-yet'> {
   while (Date.now() < decidedAtMs + RETRY_WAIT_MS) {
-    if (await isSettled(cassandra, record.stream, sequence)) return 'settled';
+    if ((await readWatermark(cassandra, record.stream)) >= sequence) return 'settled';
     const kept = await readQuarantinedEvent(cassandra, record.stream, sequence);
     if (kept && kept.foundAtMs > Math.max(decidedAtMs, kept.decision?.atMs ?? 0)) return 'conflict';
     await sleep(POLL_MS);
   }
   return 'not-yet';
-}
-
-/** True where it is settled as the engine stated it, also while the watermark waits for something before it. */
-async function isSettled(cassandra: Client, stream: string, sequence: bigint): Promise<boolean> {
-  if ((await readWatermark(cassandra, stream)) >= sequence) return true;
-  const line = await readLine(cassandra, stream, sequence);
-  if (!line) return false;
-  const row = await readEventRow(cassandra, stream, line);
-  return row !== undefined && !row.dismissed && row.digest.equals(line.digest);
 }
 
 async function dismiss(sequence: bigint, flags: Flags): Promise<void> {
@@ -231,7 +219,7 @@ export function register(program: Command): void {
   decision(
     'retry',
     'decide an event again, once the cause is mended',
-    '0 settled, 1 could not ask, 3 refused or in conflict again, 4 not decided yet',
+    '0 settled, 1 could not ask, 3 refused or in conflict again, 4 let go, but not below the watermark yet',
   ).action(retry);
   decision(
     'dismiss',

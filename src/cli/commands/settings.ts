@@ -1,6 +1,6 @@
 /** `settled settings`: every setting with its value here, its default, what it may be and what it decides. */
 import type { Command } from 'commander';
-import { describeConfig, loadConfig, settings } from '../../config/index.ts';
+import { describeConfig, loadConfig, REDACTED, settings } from '../../config/index.ts';
 
 /** A setting as a person or a program reads it; `value` is empty where there is none, and never a secret. */
 interface Shown {
@@ -15,13 +15,12 @@ function shown(): Shown[] {
   const values = new Map(
     describeConfig(loadConfig(process.env)).map(({ variable, value }) => [variable, value]),
   );
-  return settings.map(({ variable, defaultText, allowed, description }) => ({
-    variable,
-    value: values.get(variable) ?? '',
-    default: defaultText ?? null,
-    allowed,
-    description,
-  }));
+  return settings.map(({ variable, defaultText, allowed, description, secret }) => {
+    // A secret may have come out of a file: that is another setting's value.
+    const inUse = secret ? '' : values.get(variable) || (defaultText ?? '');
+    const given = process.env[variable] ? (secret ? REDACTED : process.env[variable]) : undefined;
+    return { variable, value: given ?? inUse, default: defaultText ?? null, allowed, description };
+  });
 }
 
 function lines({ variable, value, default: byDefault, allowed, description }: Shown): string[] {

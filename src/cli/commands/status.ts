@@ -19,13 +19,14 @@ interface Problem {
 async function status(flags: { readonly json?: boolean }): Promise<void> {
   const config = loadConfig(process.env);
   const servers = serversOf(await stackStatus(config.stack.home, config.temporal.namespace), config);
-  const streams = await streamsOf(config).catch((error: unknown): Problem => ({
-    problem: error instanceof Error ? error.message : String(error),
-  }));
-  if (flags.json) process.stdout.write(`${JSON.stringify({ servers, streams })}\n`);
-  else process.stdout.write(`${describe(servers, streams, config.ingest.maxInFlightEvents)}\n`);
+  const { streams, unreachable } = await streamsOf(config);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ servers, streams, unreachable })}\n`);
+  else {
+    const text = describe(servers, streams, config.ingest.maxInFlightEvents);
+    process.stdout.write(`${[text, ...unreachable].join('\n')}\n`);
+  }
   const isServerGone = servers.some(({ condition }) => condition === 'died' || condition === 'silent');
-  if (isServerGone || 'problem' in streams || streams.some(needsAPerson))
+  if (isServerGone || unreachable.length > 0 || 'problem' in streams || streams.some(needsAPerson))
     process.exitCode = ATTENTION_EXIT_CODE;
 }
 
@@ -58,16 +59,36 @@ function feeder({ lease, holder, held, alive, renewedMsAgo }: NonNullable<Stream
   );
 }
 
-async function streamsOf(config: Config): Promise<StreamStatus[]> {
+interface Found {
+  readonly streams: readonly StreamStatus[] | Problem;
+  /** Servers of the configuration that do not answer, in words; those that are known to be down are told of elsewhere. */
+  readonly unreachable: readonly string[];
+}
+
+async function streamsOf(config: Config): Promise<Found> {
+  const unreachable: string[] = [];
+  const temporal = await temporalClient(config).catch((error: unknown) => {
+    if (config.temporal.addressSource === 'configured') unreachable.push(messageOf(error));
+    return undefined;
+  });
+  const streams = await statusesOf(config, temporal).catch((error: unknown): Problem => ({
+    problem: messageOf(error),
+  }));
+  await temporal?.connection.close();
+  return { streams, unreachable };
+}
+
+async function statusesOf(config: Config, temporal: Client | undefined): Promise<StreamStatus[]> {
   const cassandra = await openDatabase(config);
-  let temporal: Client | undefined;
   try {
-    temporal = await temporalClient(config).catch(() => undefined);
     return await streamStatuses(cassandra, temporal);
   } finally {
-    await temporal?.connection.close();
     await cassandra.shutdown();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function describe(
