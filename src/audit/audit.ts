@@ -54,6 +54,7 @@ export async function audit(client: Client, options: AuditOptions = {}): Promise
   const first = await firstReading(run, oracle, (table, rows) => {
     if (rows % PROGRESS_ROWS === 0) options.onProgress?.(table, rows);
   });
+  reportUnfinished(run);
   await resolveLateEntries(run, first.late);
   const moving = await compareInFlight(run);
   const watermarks = await run.watermarksNow();
@@ -100,6 +101,18 @@ async function checkWatermarks(run: Run): Promise<void> {
     const detail = `the watermark ${watermark} of stream ${stream} was not written at its own time, but by hand`;
     run.report({ kind: 'write-time', detail, table: 'streams', stream, columns: ['watermark'] });
   }
+}
+
+/** The watermark passes a dismissed event only when its void is written: one that was begun excuses no missing row (I6). */
+function reportUnfinished(run: Run): void {
+  for (const { stream, sequence } of run.dismissed.unfinished())
+    if (run.isSettled(stream, sequence) && run.streams.get(stream)?.audited)
+      run.report({
+        kind: 'dismissal-unfinished',
+        detail: `sequence ${sequence} of stream ${stream} has no row, and its dismissal was only begun, though the watermark is past`,
+        stream,
+        sequence: `${sequence}`,
+      });
 }
 
 function countsOf(run: Run, first: FirstReading, kept: KeptAside, moving: number): AuditCounts {

@@ -129,6 +129,11 @@ export class Dismissed {
     known.event = row.event;
   }
 
+  /** Those whose void is still to be written, of which no row stands there. */
+  unfinished(): { readonly stream: string; readonly sequence: bigint }[] {
+    return [...this.#events.values()].filter(({ row, decision }) => !row && decision?.word !== DONE);
+  }
+
   /** Settled as the engine stated it, whatever was begun: no dismissed event. */
   forget(stream: string, sequence: bigint): void {
     this.#events.delete(`${stream}/${sequence}`);

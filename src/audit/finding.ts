@@ -34,6 +34,7 @@ export const FINDING_KINDS = {
   'stream-unknown': 'rows name a stream that is not recorded',
   'in-flight-excess': 'more events stand above the watermark than can be in flight',
   'in-flight-broken': 'an event above the watermark does not continue its balance',
+  'dismissal-unfinished': 'an event up to the watermark has no row, and its dismissal was only begun',
   'dismissed-yet-settled': 'an event that a person dismissed is settled as the engine stated it',
   'oracle-mismatch': "a balance differs from the engine's",
   'oracle-missing': 'a balance of the engine does not stand there',

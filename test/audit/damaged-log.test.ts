@@ -58,6 +58,11 @@ describe('the stream log', () => {
       (row) => ({ ...row, watermark: sequence }),
     );
     expect(kindsOf(await bench.check())).toEqual(['line-without-row']);
+    // One that was begun is no excuse: the watermark waits for its end.
+    await bench.image.write('quarantined_events', [
+      { stream: 'main', sequence, decision: 'dismiss', decided_by: 'a person' },
+    ]);
+    expect(kindsOf(await bench.check())).toEqual(['dismissal-unfinished']);
     await bench.image.write('quarantined_events', [
       { stream: 'main', sequence, decision: 'dismissed', decided_by: 'a person' },
     ]);

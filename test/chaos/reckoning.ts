@@ -11,7 +11,7 @@ export interface Reckoning {
   readonly events: number;
   /** Events of the engine that have no row of their own, or fewer entries than they make. */
   readonly lost: number;
-  /** Events with more than one row or more entries than they make, and rows of events that the engine does not know. */
+  /** Events with more than one row or more entries than they make, and rows and entries of events that the engine does not know. */
   readonly doubled: number;
   /** The first few of either, in words. */
   readonly examples: readonly string[];
@@ -46,8 +46,13 @@ export async function reckon(client: Client, stream: string, books: Books): Prom
     if (row['stream'] === stream)
       note(row['sequence'] as bigint, eventName(String(row['kind']), row['sequence_id'] as bigint));
   for await (const row of all(client, 'SELECT stream, sequence FROM ledger_entries')) {
+    if (row['stream'] !== stream) continue;
     const index = Number(row['sequence']);
-    if (row['stream'] === stream && index <= books.events) entries[index]! += 1;
+    if (index >= 1 && index <= books.events) entries[index]! += 1;
+    else {
+      doubled += 1;
+      tell(`an entry is of sequence ${index}, which the engine does not have`);
+    }
   }
   for (let sequence = 1; sequence <= books.events; sequence += 1) {
     const [found, made, name] = [rows[sequence]!, entries[sequence]!, books.nameOf[sequence]];

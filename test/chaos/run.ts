@@ -74,10 +74,10 @@ export async function run(options: RunOptions): Promise<ChaosReport> {
       const books = await endStream(scene, options, patience, oracle);
       await untilSettled(scene, patience, books);
       await quieten(scene, patience);
-      const verified = await verify(scene, patience, oracle);
+      const verified = await verify(scene, patience, oracle, books);
       findings = verified.findings;
       reckoning = await count(scene, patience, books);
-      failure = failureOf(findings, verified.first, reckoning);
+      failure = failureOf(findings, verified.first, reckoning, endingsOf(scene));
     } catch (error) {
       options.signal.throwIfAborted();
       failure = error instanceof Error ? error.message : String(error);
@@ -87,8 +87,6 @@ export async function run(options: RunOptions): Promise<ChaosReport> {
     patience.end();
     if (scene) await endScene(scene);
   }
-  const ours = [scene.engine, scene.ingest, ...scene.workers];
-  const endings: [string, Endings][] = ours.map(({ name, endings: how }) => [name, how]);
   return {
     seed,
     nodes,
@@ -98,13 +96,19 @@ export async function run(options: RunOptions): Promise<ChaosReport> {
     lost: reckoning.lost,
     doubled: reckoning.doubled,
     findings,
-    endings: Object.fromEntries(endings.filter(([, how]) => Object.keys(how).length > 0)),
+    endings: endingsOf(scene),
     links: Object.fromEntries([...scene.proxies].map(([link, [proxy]]) => [link, { ...proxy!.counts }])),
     leftOut: scene.disk ? [] : ['full-disk'],
     seconds: Math.round((performance.now() - startedMs) / 1000),
     ...(failure === undefined ? {} : { failure }),
     ok: failure === undefined,
   };
+}
+
+/** How each process of ours ended by itself, of those that did. */
+function endingsOf({ engine, ingest, workers }: Scene): Record<string, Endings> {
+  const all = [engine, ingest, ...workers].map(({ name, endings }) => [name, endings] as const);
+  return Object.fromEntries(all.filter(([, how]) => Object.keys(how).length > 0));
 }
 
 function setScene(options: RunOptions, patience: Patience): Promise<Scene> {

@@ -2,7 +2,8 @@
  * An engine, or somebody else, that does what it must not: once in a run, at a moment when it can be told from what is
  * allowed. Then it must be found, by a stop or a halt that names it, and nothing of it may be settled.
  */
-import type { Stop } from '../../src/ingest/stop.ts';
+import type { ConflictReason } from '../../src/domain/decision.ts';
+import type { Stop, StopReason } from '../../src/ingest/stop.ts';
 import type { ConflictReport } from '../../src/workflows/contract.ts';
 import { EVENT, keyOf, TOTAL_BYTES } from '../../src/publisher/outbox-state.ts';
 import { MISBEHAVIOURS, type Misbehaviour } from './faults.ts';
@@ -10,7 +11,7 @@ import { valueOf } from './cells.ts';
 import type { Account } from './market.ts';
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
-import { balancePlace, durableWatermark, linePlace, newestLease } from './stored.ts';
+import { balancePlace, durableWatermark, linePlace, missingOf, newestLease } from './stored.ts';
 
 const TRY_MS = 300;
 /** So long after the last fault it still waits for its opportunity, ms. */
@@ -19,7 +20,35 @@ const PATIENCE_MS = 20_000;
 const INSIST_MS = 3_000;
 /** Events of an engine that begins again. */
 const RESTARTED_EVENTS = 5n;
-const REASONS = ['other-content', 'version-mismatch'];
+/** The word by which the stream may stop for it; none where a stop would be no answer. */
+const STOPS: Readonly<Partial<Record<Misbehaviour, StopReason>>> = {
+  'other-content-below': 'other-content',
+  'other-content-above': 'other-content',
+  'tail-rewritten': 'other-content',
+  'numbering-restarted': 'other-content',
+  'sequence-skipped': 'hole',
+  'version-twice': 'version-mismatch',
+  'version-taken': 'version-mismatch',
+  'version-passed': 'version-mismatch',
+  'version-skipped': 'version-mismatch',
+  overdrawn: 'version-mismatch',
+};
+/** What a version that was not free may be taken for; how it shows depends on what else moves the balance meanwhile. */
+const VERSIONS: readonly ConflictReason[] = [
+  'version-taken',
+  'version-between',
+  'predecessor',
+  'gap',
+  'doubt',
+];
+/** The words by which its event may conflict. */
+const CONFLICTS: Readonly<Partial<Record<Misbehaviour, readonly ConflictReason[]>>> = {
+  'version-twice': VERSIONS,
+  'version-taken': VERSIONS,
+  'version-passed': VERSIONS,
+  'version-skipped': VERSIONS,
+  overdrawn: ['negative-balance'],
+};
 /** Sequences of an engine that has no right to our balances. */
 const FOREIGN_SEQUENCE = 50_000_000n;
 
@@ -62,13 +91,9 @@ export class Misconduct {
 
   /** Whether a stop is the answer to it. */
   explains({ reason, sequence }: Stop): boolean {
-    if (!this.isHarmful) return false;
-    if (this.kind === 'sequence-skipped') {
-      if (reason !== 'hole' || BigInt(sequence) !== this.#from) return false;
-      this.#stopped = true;
-      return true;
-    }
-    if (!REASONS.includes(reason) || BigInt(sequence) < this.#from) return false;
+    if (!this.isHarmful || STOPS[this.kind] !== reason) return false;
+    const [at, from] = [BigInt(sequence), this.#from];
+    if (this.kind === 'sequence-skipped' ? at !== from : at < from) return false;
     this.#stopped = true;
     return true;
   }
@@ -77,8 +102,10 @@ export class Misconduct {
    * Whether a conflict is the answer to it. On a balance that somebody else wrote, an event from before that conflicts, too,
    * when it is asked for again: what is there has no write time of ours.
    */
-  explainsConflict({ sequence, user, asset }: ConflictReport): boolean {
-    return this.isHarmful && (BigInt(sequence) >= this.#from || this.foreign.has(`${user}/${asset}`));
+  explainsConflict({ sequence, user, asset, reason }: ConflictReport): boolean {
+    if (!this.isHarmful) return false;
+    if (this.foreign.has(`${user}/${asset}`)) return true;
+    return BigInt(sequence) === this.#from && CONFLICTS[this.kind]?.includes(reason) === true;
   }
 
   /** Whether it was found; undefined where it does no harm, or did not begin. */
@@ -87,9 +114,18 @@ export class Misconduct {
     if (this.#stopped) return true;
     for (const run of this.#simulation.server.runs.values()) {
       const { halt } = run.status();
-      if (halt && this.explainsConflict(halt.conflict)) return true;
+      if (halt && this.explainsConflict(halt.conflict) && this.#isSettledBelow(halt.conflict.sequence))
+        return true;
     }
     return false;
+  }
+
+  /** Everything before what conflicts is settled all the same, though the watermark may wait for a person. */
+  #isSettledBelow(sequence: string): boolean {
+    const { database, engine } = this.#simulation;
+    return engine.stated
+      .slice(0, Number(sequence) - 1)
+      .every((event) => engine.bad.has(event.sequence) || missingOf(database, event) === undefined);
   }
 
   #try(): void {

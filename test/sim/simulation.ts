@@ -235,14 +235,18 @@ export class Simulation {
 
   /** True: nobody is to start another ingest, since it would stop again. */
   #ingestEnded(how: IngestEnding | Error): boolean {
+    if (isOwnFault(how))
+      this.#violated(`an ingest ended with a fault of its own code: ${how.stack ?? how.message}`);
     const stop = how instanceof Error ? undefined : how.stop;
     if (!stop) return false;
     if (this.#misconduct?.explains(stop)) return true;
     const isOrdinary = stop.reason === 'lease-lost' || stop.reason === 'lease-expired';
-    if (!isOrdinary && this.#misconduct?.begun !== true)
+    if (!isOrdinary) {
+      const though = this.#misconduct?.isHarmful ? this.#misconduct.kind : 'nothing';
       this.#violated(
-        `the stream stopped though nothing is wrong: ${stop.reason} at ${stop.sequence}: ${stop.message}`,
+        `the stream stopped though ${though} is wrong: ${stop.reason} at ${stop.sequence}: ${stop.message}`,
       );
+    }
     return false;
   }
 
@@ -288,4 +292,9 @@ export class Simulation {
       return halt ? [`conflict though nothing is wrong: ${JSON.stringify(halt.conflict)}`] : [];
     });
   }
+}
+
+/** True for what no server and no network can bring about. */
+function isOwnFault(how: unknown): how is Error {
+  return [TypeError, RangeError, ReferenceError].some((kind) => how instanceof kind);
 }
