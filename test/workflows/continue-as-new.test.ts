@@ -98,6 +98,8 @@ describe('continue-as-new', () => {
     partition = await startPartition(undefined, { updatesPerRunMax: 3 });
     await Promise.all([0, 1].map((sender) => settleAll(sender, 6)));
     const runs = await partition.runs();
+    // Twelve Updates, three to a run.
+    expect(runs.length).toBeGreaterThanOrEqual(4);
     for (const run of runs.slice(0, -1)) {
       const names = eventNames(await partition.history(run));
       const count = (name: string): number => names.filter((one) => one === name).length;
