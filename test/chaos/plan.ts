@@ -69,6 +69,8 @@ const FULL_DISK_MS: Range = [1_000, 5_000];
 const DELAY_MS: Range = [10, 500];
 /** One byte of about so many is changed. */
 const CORRUPT_EVERY_BYTES: Range = [2_000, 200_000];
+/** The control sockets say little: a fault must hit some of it. */
+const CORRUPT_CONTROL_EVERY_BYTES: Range = [20, 1_000];
 /** Pauses that are long, of 1024. */
 const LONG_PAUSES = 340;
 const KILL_SHARE = 0.55;
@@ -135,7 +137,10 @@ function draw(name: string, random: Random): Fault {
     return { kind, victim, forMs: within(random.chance(LONG_PAUSES) ? LONG_PAUSE_MS : SHORT_PAUSE_MS) };
   const forMs = within(NETWORK_FAULT_MS);
   if (kind === 'cut') return { kind, link, forMs, manner: random.chance(512) ? 'reset' : 'silent' };
-  if (kind === 'corrupt') return { kind, link, forMs, everyBytes: within(CORRUPT_EVERY_BYTES) };
+  if (kind === 'corrupt') {
+    const every = link === 'control' ? CORRUPT_CONTROL_EVERY_BYTES : CORRUPT_EVERY_BYTES;
+    return { kind, link, forMs, everyBytes: within(every) };
+  }
   const msMin = within(DELAY_MS);
   return { kind: 'delay', link, forMs, msMin, msMax: within([msMin, DELAY_MS[1]]) };
 }

@@ -3,6 +3,7 @@
  * (ours: from then on its own start counts), a server when it answers, a link when the weather is fair.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ChaosError } from './patience.ts';
 import { fillDisk, type SmallDisk } from './small-disk.ts';
 import type { Fault, Victim } from './plan.ts';
 import type { TcpProxy, Weather } from './proxy.ts';
@@ -10,16 +11,22 @@ import type { Scene } from './scene.ts';
 import type { RunningServer } from './servers.ts';
 import type { Supervised } from './supervised.ts';
 
+const LOOK_MS = 100;
+const LOOKS_MAX = 100;
+
 /** Strikes; resolves as soon as the fault is over. */
 export async function strike(scene: Scene, fault: Fault, number: number, signal: AbortSignal): Promise<void> {
   const wait = (ms: number): Promise<void> => sleep(ms, undefined, { signal });
   if (fault.kind === 'kill') {
     const victim = victimOf(scene, fault.victim, number);
+    await untilItRuns(victim, wait);
     await victim.kill();
     await wait(fault.downMs);
     await victim.start();
   } else if (fault.kind === 'pause') {
-    const victim = pausable(victimOf(scene, fault.victim, number));
+    const struck = victimOf(scene, fault.victim, number);
+    await untilItRuns(struck, wait);
+    const victim = pausable(struck);
     victim.pause();
     try {
       await wait(fault.forMs);
@@ -28,6 +35,18 @@ export async function strike(scene: Scene, fault: Fault, number: number, signal:
     }
   } else if (fault.kind === 'full-disk') await onFullDisk(scene.disk, () => wait(fault.forMs));
   else await inWeather(scene.proxies.get(fault.link) ?? [], weatherOf(fault), () => wait(fault.forMs));
+}
+
+/** A process that has just ended by itself is started again first: what is not there cannot be hit. */
+async function untilItRuns(
+  victim: RunningServer | Supervised,
+  wait: (ms: number) => Promise<void>,
+): Promise<void> {
+  for (let looks = 0; 'signal' in victim && victim.pid === undefined; looks += 1) {
+    if (looks === LOOKS_MAX)
+      throw new ChaosError(`${victim.name} was to be hit, and does not run: ${victim.state}`);
+    await wait(LOOK_MS);
+  }
 }
 
 function victimOf(scene: Scene, victim: Victim, number: number): RunningServer | Supervised {
