@@ -42,7 +42,9 @@ async function untilItRuns(
   victim: RunningServer | Supervised,
   wait: (ms: number) => Promise<void>,
 ): Promise<void> {
-  for (let looks = 0; 'signal' in victim && victim.pid === undefined; looks += 1) {
+  if (!('signal' in victim)) return;
+  const runs = (): boolean => victim.pid !== undefined;
+  for (let looks = 0; !runs(); looks += 1) {
     if (looks === LOOKS_MAX)
       throw new ChaosError(`${victim.name} was to be hit, and does not run: ${victim.state}`);
     await wait(LOOK_MS);

@@ -62,6 +62,8 @@ export class Misconduct {
   readonly #random: Random;
   /** The first sequence that may be found fault with. */
   #from = 0n;
+  /** The balance that its event names, where it is one event. */
+  #balance = '';
   #stopped = false;
   #untilMs = 0;
 
@@ -104,8 +106,11 @@ export class Misconduct {
    */
   explainsConflict({ sequence, user, asset, reason }: ConflictReport): boolean {
     if (!this.isHarmful) return false;
-    if (this.foreign.has(`${user}/${asset}`)) return true;
-    return BigInt(sequence) === this.#from && CONFLICTS[this.kind]?.includes(reason) === true;
+    const balance = `${user}/${asset}`;
+    if (this.foreign.has(balance)) return true;
+    if (BigInt(sequence) === this.#from) return CONFLICTS[this.kind]?.includes(reason) === true;
+    // What follows on its balance finds another before it than the ingest had seen.
+    return BigInt(sequence) > this.#from && balance === this.#balance && VERSIONS.includes(reason);
   }
 
   /** Whether it was found; undefined where it does no harm, or did not begin. */
@@ -173,6 +178,7 @@ export class Misconduct {
         // Mostly in two partitions: the trade in its buyer's, what states the same version again in the seller's.
         const paid = engine.nextTrade();
         if (paid) this.#from = engine.stateBad(paid, 'DEPOSIT', 7n, paid.version - 1n);
+        if (paid) this.#balance = `${paid.user}/${paid.asset}`;
         if (paid) this.#simulation.monitor.rivals.set(this.#from, this.#from - 1n);
         return paid !== undefined;
       }
@@ -192,6 +198,7 @@ export class Misconduct {
     if (!account) return false;
     const { version } = account;
     this.#from = next;
+    this.#balance = `${account.user}/${account.asset}`;
     switch (this.kind) {
       case 'version-taken':
         engine.stateBad(account, 'DEPOSIT', 7n, version - 1n);
