@@ -11,7 +11,7 @@ import { valueOf } from './cells.ts';
 import type { Account } from './market.ts';
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
-import { balancePlace, durableWatermark, linePlace, missingOf, newestLease } from './stored.ts';
+import { balancePlace, durableWatermark, linePlace, newestLease } from './stored.ts';
 
 const TRY_MS = 300;
 /** So long after the last fault it still waits for its opportunity, ms. */
@@ -119,18 +119,9 @@ export class Misconduct {
     if (this.#stopped) return true;
     for (const run of this.#simulation.server.runs.values()) {
       const { halt } = run.status();
-      if (halt && this.explainsConflict(halt.conflict) && this.#isSettledBelow(halt.conflict.sequence))
-        return true;
+      if (halt && this.explainsConflict(halt.conflict)) return true;
     }
     return false;
-  }
-
-  /** Everything before what conflicts is settled all the same, though the watermark may wait for a person. */
-  #isSettledBelow(sequence: string): boolean {
-    const { database, engine } = this.#simulation;
-    return engine.stated
-      .slice(0, Number(sequence) - 1)
-      .every((event) => engine.bad.has(event.sequence) || missingOf(database, event) === undefined);
   }
 
   #try(): void {
