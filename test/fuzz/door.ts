@@ -166,15 +166,15 @@ export class Door {
     this.tally.rejected[reason] = (this.tally.rejected[reason] ?? 0) + 1;
   }
 
-  /** A decoded event is valid JSON for everybody else, and says the same when it is encoded again. */
+  /** A decoded event is valid JSON for everybody else, says what they read, and says the same when it is encoded again. */
   #check(frames: Frames, decoded: Extract<ReturnType<typeof decodeMessage>, { kind: 'event' }>): void {
     this.roundTrips += 1;
-    JSON.parse(frames[1]?.toString('utf8') ?? '');
-    const again = decodeMessage(
-      encodeMessage(messageOf(decoded.event, this.#dialect)),
-      this.#dialect,
-      context,
-    );
+    const message = messageOf(decoded.event, this.#dialect);
+    const read = exactNumbers(frames[1]?.toString('utf8') ?? '');
+    for (const [name, value] of Object.entries(message))
+      if (typeof value === 'bigint' && read[name] !== undefined && read[name] !== `${value}`)
+        this.#fail(`${name} is ${JSON.stringify(read[name])}, and was read as ${value}`, frames);
+    const again = decodeMessage(encodeMessage(message), this.#dialect, context);
     if (again.kind !== 'event')
       this.#fail(`encoded again it is no event: ${again.faults.join('; ')}`, frames);
     else if (!isDeepStrictEqual(again.event, decoded.event) || !again.digest.equals(decoded.digest))
@@ -193,4 +193,12 @@ export class Door {
       ),
     });
   }
+}
+
+/** A JSON object with its numbers as their own text, by JavaScript's parser and none of ours. */
+function exactNumbers(text: string): Readonly<Record<string, unknown>> {
+  const quoted = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    token.startsWith('"') ? token : `"${token}"`,
+  );
+  return JSON.parse(quoted) as Record<string, unknown>;
 }
