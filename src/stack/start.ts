@@ -167,11 +167,11 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
       started: { temporal: temporalPlace.started, cassandra: cassandraPlace.started },
       stop: async (stopOptions = {}) => {
         await stopStack(home, { ...stopOptions, progress });
-        watchdog?.dismiss();
+        await watchdog?.dismiss();
       },
     };
   } catch (error) {
-    watchdog?.dismiss();
+    await watchdog?.dismiss();
     throw inOwnWords(error, home, options.signal?.aborted === true);
   } finally {
     options.signal?.removeEventListener('abort', interrupt);

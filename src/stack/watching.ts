@@ -5,11 +5,15 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { homePaths } from './home.ts';
 
 /** What a starter says that needs its watchdog no more. */
 export const WATCHDOG_DISMISSED = 'dismissed';
+
+/** A watchdog that is sent home is waited for no longer, ms. */
+const GONE_MS_MAX = 3_000;
 
 /** What becomes of the data when the starter ends: kept, wiped, or removed with the whole home. */
 export type WatchdogEnding = 'keep' | 'wipe' | 'remove';
@@ -17,8 +21,8 @@ export type WatchdogEnding = 'keep' | 'wipe' | 'remove';
 /** A watchdog on duty. */
 export interface Watchdog {
   readonly pid: number | undefined;
-  /** Sends it home; the stack is not touched. */
-  dismiss(): void;
+  /** Sends it home; the stack is not touched. Resolves when it is gone, or after a while. */
+  dismiss(): Promise<void>;
 }
 
 /** Starts a watchdog for the stack in this home, bound to the life of this process. */
@@ -37,5 +41,14 @@ export function startWatchdog(home: string, ending: WatchdogEnding): Watchdog {
   const pipe = child.stdin as Socket;
   pipe.unref();
   pipe.on('error', () => {});
-  return { pid: child.pid, dismiss: () => void pipe.end(WATCHDOG_DISMISSED) };
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve()).once('error', () => resolve());
+  });
+  const dismiss = async (): Promise<void> => {
+    pipe.end(WATCHDOG_DISMISSED);
+    child.ref();
+    await Promise.race([gone, sleep(GONE_MS_MAX, undefined, { ref: false })]);
+    child.unref();
+  };
+  return { pid: child.pid, dismiss };
 }

@@ -195,7 +195,7 @@ class Ring {
     // At once, not drained: what they keep is removed anyway.
     for (const server of this.servers) await server.kill();
     for (const home of this.homes) await stopStack(home, { wipe: true });
-    for (const watchdog of this.#watchdogs) watchdog.dismiss();
+    await Promise.all(this.#watchdogs.map((watchdog) => watchdog.dismiss()));
   }
 
   async #add(
