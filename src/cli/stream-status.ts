@@ -132,17 +132,9 @@ async function streamStatus(
 export function needsAPerson(stream: StreamStatus): boolean {
   const { halted, unanswered, quarantined, stopped, ingest, lag } = stream;
   const isIngestGone = ingest?.held === true && !ingest.alive;
-  // What was received is settled by an ingest; where its lease was given back, none runs.
-  const isLeftAlone = ingest?.held === false && lag !== '0';
-  // A stream that came to its end needs no worker any more.
-  const isAtRest = ingest?.held === false && lag === '0';
-  return (
-    halted.length + quarantined.length > 0 ||
-    (unanswered > 0 && !isAtRest) ||
-    stopped !== undefined ||
-    isIngestGone ||
-    isLeftAlone
-  );
+  // Where the lease was given back no ingest runs: that is well where nothing waits, and then no worker is needed either.
+  const isHeldUp = ingest?.held === false ? lag !== '0' : unanswered > 0;
+  return halted.length + quarantined.length > 0 || stopped !== undefined || isIngestGone || isHeldUp;
 }
 
 /** What a person can type where a partition waits for one; empty where none does. */

@@ -3,7 +3,7 @@
  */
 import type { Config } from './load.ts';
 import { REDACTED } from './secret.ts';
-import { settings } from './settings.ts';
+import { type SettingEntry, settings } from './settings.ts';
 
 const shown = (value: unknown): string => {
   if (value === undefined) return '';
@@ -18,18 +18,15 @@ function isSecured(config: Config, [server]: readonly string[]): boolean {
   return config[server as 'temporal' | 'cassandra'].tls !== undefined;
 }
 
-/**
- * Variable and value of every setting in use, in the schema's order. Settings without a value are empty text.
- */
-export function describeConfig(
-  config: Config,
-): readonly { readonly variable: string; readonly value: string }[] {
-  return settings.map(({ variable, path, secret }) => {
+/** Every setting with its value in use, in the schema's order. Settings without a value are empty text. */
+export function describeConfig(config: Config): readonly (SettingEntry & { readonly value: string })[] {
+  return settings.map((entry) => {
+    const { path, secret } = entry;
     const value = path.reduce<unknown>(
       (node, key) => (node as Record<string, unknown> | undefined)?.[key],
       config,
     );
     const inUse = path.at(-1) === 'enabled' ? isSecured(config, path) : value;
-    return { variable, value: secret === true && value !== undefined ? REDACTED : shown(inUse) };
+    return { ...entry, value: secret === true && value !== undefined ? REDACTED : shown(inUse) };
   });
 }

@@ -34,8 +34,8 @@ export class Receiver {
   #endWatching: () => void = () => undefined;
   /** The last handshake failed for its keys. */
   #isUnauthorized = false;
-  /** Peers that are there, by address: where we bind, it is the same for all of them. */
-  readonly #ready = new Map<string, number>();
+  /** Addresses of the peers that are there, one for each: where we bind, they may all have the same. */
+  readonly #ready: string[] = [];
 
   private constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -93,9 +93,7 @@ export class Receiver {
     this.#endWatching();
     this.#reconnectDue = false;
     this.#socket = this.#newSocket();
-    for (const [address, count] of this.#ready)
-      for (let one = 0; one < count; one += 1) this.#options.onConnection?.('closed', address);
-    this.#ready.clear();
+    for (const address of this.#ready.splice(0)) this.#options.onConnection?.('closed', address);
     before.close();
     await openSocket(this.#socket, this.#options);
   }
@@ -151,14 +149,14 @@ export class Receiver {
       (address) => {
         if (socket !== this.#socket) return;
         this.#isUnauthorized = false;
-        this.#ready.set(address, (this.#ready.get(address) ?? 0) + 1);
+        this.#ready.push(address);
         onConnection?.('ready', address);
       },
       (address) => {
-        const count = this.#ready.get(address) ?? 0;
+        const at = this.#ready.indexOf(address);
         // Those of a socket that was replaced were told of when it was.
-        if (socket !== this.#socket || count === 0) return;
-        this.#ready.set(address, count - 1);
+        if (socket !== this.#socket || at < 0) return;
+        this.#ready.splice(at, 1);
         onConnection?.('closed', address);
       },
     );

@@ -26,7 +26,6 @@ describe('a count row by row', () => {
   });
 
   const counted = (): Promise<Reckoning> => reckon(database.client, 'main', books);
-  /** Runs one statement after another, and the last again in the end. */
   const execute = (query: string, params: unknown[] = []) =>
     database.client.execute(query, params, { prepare: true });
   const entries = async () => (await execute('SELECT * FROM ledger_entries')).rows;

@@ -18,15 +18,12 @@ const LOOKS_MAX = 100;
 export async function strike(scene: Scene, fault: Fault, number: number, signal: AbortSignal): Promise<void> {
   const wait = (ms: number): Promise<void> => sleep(ms, undefined, { signal });
   if (fault.kind === 'kill') {
-    const victim = victimOf(scene, fault.victim, number);
-    await untilItRuns(victim, wait);
+    const victim = await runningVictim(scene, fault.victim, number, wait);
     await victim.kill();
     await wait(fault.downMs);
     await victim.start();
   } else if (fault.kind === 'pause') {
-    const struck = victimOf(scene, fault.victim, number);
-    await untilItRuns(struck, wait);
-    const victim = pausable(struck);
+    const victim = pausable(await runningVictim(scene, fault.victim, number, wait));
     victim.pause();
     try {
       await wait(fault.forMs);
@@ -37,18 +34,22 @@ export async function strike(scene: Scene, fault: Fault, number: number, signal:
   else await inWeather(scene.proxies.get(fault.link) ?? [], weatherOf(fault), () => wait(fault.forMs));
 }
 
-/** A process that has just ended by itself is started again first: what is not there cannot be hit. */
-async function untilItRuns(
-  victim: RunningServer | Supervised,
+/** Who is to be hit. A process that has just ended by itself is started again first: what is not there cannot be. */
+async function runningVictim(
+  scene: Scene,
+  name: Victim,
+  number: number,
   wait: (ms: number) => Promise<void>,
-): Promise<void> {
-  if (!('signal' in victim)) return;
+): Promise<RunningServer | Supervised> {
+  const victim = victimOf(scene, name, number);
+  if (!('signal' in victim)) return victim;
   const runs = (): boolean => victim.pid !== undefined;
   for (let looks = 0; !runs(); looks += 1) {
     if (looks === LOOKS_MAX)
       throw new ChaosError(`${victim.name} was to be hit, and does not run: ${victim.state}`);
     await wait(LOOK_MS);
   }
+  return victim;
 }
 
 function victimOf(scene: Scene, victim: Victim, number: number): RunningServer | Supervised {

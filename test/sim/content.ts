@@ -1,27 +1,27 @@
 /**
  * What the rows must say when nothing was wrong, word for word: the engine's messages are decoded and reckoned through by the
- * domain, one after the other, and every line, event row, ledger entry and balance is held against that: contents, digests,
- * legs and the chain of each balance.
+ * domain, one after the other, and every line, event row and ledger entry is held against that: contents, digests, legs and
+ * chains. That a balance is its last entry is compared beside it (check.ts).
  */
 import type { types } from 'cassandra-driver';
 import { isDeepStrictEqual } from 'node:util';
-import { balanceName, type Balance, type BalanceKey } from '../../src/domain/balance.ts';
+import { balanceName, type Balance } from '../../src/domain/balance.ts';
 import { calculate, type CalculatedLeg } from '../../src/domain/calculate.ts';
-import { genesisChain } from '../../src/domain/chain.ts';
 import { entriesOf, type LedgerEntry } from '../../src/domain/entries.ts';
 import { eventId, type SettlementEvent } from '../../src/domain/event.ts';
 import { legsOf, touchesOf } from '../../src/domain/legs.ts';
+import { missingBalance } from '../../src/ledger/balance-rows.ts';
 import { eventRowOf } from '../../src/ledger/event-rows.ts';
 import { decodeMessage } from '../../src/wire/decode.ts';
 import { valueOf, type Row } from './cells.ts';
 import type { Database } from './database.ts';
 import type { Engine } from './engine.ts';
-import { balancePlace, entryPlace, eventPlace, linePlace, STREAM } from './stored.ts';
+import { entryPlace, eventPlace, linePlace, STREAM } from './stored.ts';
 
 /** Says what differs, in words. What is not there is told by others. */
 export function contentFaults(database: Database, engine: Engine): string[] {
   const faults: string[] = [];
-  const balances = new Map<string, { readonly key: BalanceKey; readonly balance: Balance }>();
+  const balances = new Map<string, Balance>();
   for (const stated of engine.stated) {
     const { sequence } = stated;
     const decoded = decodeMessage(stated.frames, 'numbered', { receivedAtMs: 0, divisorOf: () => 1n });
@@ -29,11 +29,11 @@ export function contentFaults(database: Database, engine: Engine): string[] {
     const { event, digest } = decoded;
     const legs = legsOf(event);
     const touches = touchesOf(legs);
-    const before = touches.map((touch) => balances.get(balanceName(touch))?.balance ?? unwritten(touch));
+    const before = touches.map((touch) => balances.get(balanceName(touch)) ?? missingBalance(touch));
     const calculation = calculate(event, digest, legs, touches, before);
     if (calculation.kind !== 'calculated') return [`sequence ${sequence} cannot be calculated`];
     for (const [at, balance] of calculation.balances.entries())
-      balances.set(balanceName(touches[at]!), { key: touches[at]!, balance });
+      balances.set(balanceName(touches[at]!), balance);
 
     const line = database.rowAnywhere(...linePlace(sequence));
     faults.push(...differing(`line ${sequence}`, line, { kind: event.kind, id: eventId(event), digest }));
@@ -42,17 +42,7 @@ export function contentFaults(database: Database, engine: Engine): string[] {
     for (const entry of entriesOf(STREAM, event, calculation.legs))
       faults.push(...entryFaults(database, entry));
   }
-  for (const { key, balance } of balances.values()) {
-    const place = balancePlace({ user: key.userId, asset: key.assetId });
-    const { available, frozen, version, lastSequence: last_sequence, chain } = balance;
-    const cells = { available, frozen, version, last_sequence, chain };
-    faults.push(...differing(`balance ${balanceName(key)}`, database.rowAnywhere(...place), cells));
-  }
   return faults;
-}
-
-function unwritten(key: BalanceKey): Balance {
-  return { available: 0n, frozen: 0n, version: 0n, lastSequence: 0n, chain: genesisChain(key) };
 }
 
 function rowFaults(
@@ -73,15 +63,8 @@ function rowFaults(
 
 function entryFaults(database: Database, entry: LedgerEntry): string[] {
   const { userId: user, assetId: asset, version, sequence } = entry;
-  const place = entryPlace({
-    user,
-    asset,
-    version,
-    available: entry.availableAfter,
-    frozen: entry.frozenAfter,
-    sequence,
-  });
-  return differing(`entry ${version} of ${user}/${asset}`, database.rowAnywhere(...place), {
+  const row = database.rowAnywhere(...entryPlace({ user, asset, version }));
+  return differing(`entry ${version} of ${user}/${asset}`, row, {
     stream: entry.stream,
     sequence,
     event_kind: entry.eventKind,

@@ -168,10 +168,11 @@ export class Misconduct {
       case 'version-twice': {
         // Mostly in two partitions: the trade in its buyer's, what states the same version again in the seller's.
         const paid = engine.nextTrade();
-        if (paid) this.#from = engine.stateBad(paid, 'DEPOSIT', 7n, paid.version - 1n);
-        if (paid) this.#balance = `${paid.user}/${paid.asset}`;
-        if (paid) this.#simulation.monitor.rivals.set(this.#from, this.#from - 1n);
-        return paid !== undefined;
+        if (!paid) return false;
+        this.#from = engine.stateBad(paid, 'DEPOSIT', 7n, paid.version - 1n);
+        this.#balance = `${paid.user}/${paid.asset}`;
+        this.#simulation.monitor.rivals.set(this.#from, this.#from - 1n);
+        return true;
       }
       case 'sequence-skipped':
         this.#from = next;

@@ -13,7 +13,7 @@ const ENTRY_BUCKET = 10_000n;
 
 /** Names are made once: they are looked for again and again. */
 const events = new WeakMap<Stated, Place>();
-const entries = new WeakMap<BookedStep, Place>();
+const entries = new WeakMap<Pick<BookedStep, 'user' | 'asset' | 'version'>, Place>();
 const balances = new WeakMap<Pick<BookedStep, 'user' | 'asset'>, Place>();
 const lines: Place[] = [];
 
@@ -41,7 +41,7 @@ export function balancePlace(of: Pick<BookedStep, 'user' | 'asset'>): Place {
   return once(balances, of, ({ user, asset }) => [`user_balances|${user}`, `${asset}`]);
 }
 
-export function entryPlace(step: BookedStep): Place {
+export function entryPlace(step: Pick<BookedStep, 'user' | 'asset' | 'version'>): Place {
   return once(entries, step, ({ user, asset, version }) => [
     `ledger_entries|${user}|${asset}|${version / ENTRY_BUCKET}`,
     `${version}`,

@@ -1,6 +1,6 @@
 /** `settled settings`: every setting with its value here, its default, what it may be and what it decides. */
 import type { Command } from 'commander';
-import { describeConfig, loadConfig, REDACTED, settings } from '../../config/index.ts';
+import { describeConfig, loadConfig, REDACTED } from '../../config/index.ts';
 
 /** A setting as a person or a program reads it; `value` is empty where there is none, and never a secret. */
 interface Shown {
@@ -12,14 +12,13 @@ interface Shown {
 }
 
 function shown(): Shown[] {
-  const values = new Map(
-    describeConfig(loadConfig(process.env)).map(({ variable, value }) => [variable, value]),
-  );
-  return settings.map(({ variable, defaultText, allowed, description, secret }) => {
-    // A secret may have come out of a file: that is another setting's value.
-    const inUse = secret ? '' : values.get(variable) || (defaultText ?? '');
-    const given = process.env[variable] ? (secret ? REDACTED : process.env[variable]) : undefined;
-    return { variable, value: given ?? inUse, default: defaultText ?? null, allowed, description };
+  return describeConfig(loadConfig(process.env)).map((setting) => {
+    const { variable, defaultText, allowed, description, secret } = setting;
+    const given = process.env[variable];
+    const value = given || setting.value || (defaultText ?? '');
+    // One that is not given may have come out of a file: that is another setting's value.
+    const open = given ? REDACTED : '';
+    return { variable, value: secret ? open : value, default: defaultText ?? null, allowed, description };
   });
 }
 
