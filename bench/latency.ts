@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporalClient } from '../src/cli/temporal-connection.ts';
 import type { Config } from '../src/config/index.ts';
+import { reasonOf } from '../src/logging/reason-of.ts';
 import type { Progress } from '../src/stack/index.ts';
 import { partitionWorkflowId } from '../src/workflows/contract.ts';
 import type { Product } from './contenders/product.ts';
@@ -92,7 +93,7 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
     step.done(`lone p50 ${latencyMs.lone.p50} ms, an Update alone ${latencyMs.update.p50} ms`);
     return { latencyMs, activityKind: kind, topRate: significant(topRate) };
   } catch (error) {
-    step.fail(error instanceof Error ? error.message : String(error));
+    step.fail(reasonOf(error));
     throw error;
   } finally {
     await noop.stop();

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../src/config/index.ts';
+import { reasonOf } from '../src/logging/reason-of.ts';
 import { InterruptedError, progressFor, stackOptions, startTemporaryStack } from '../src/stack/index.ts';
 import { chartOf } from './chart.ts';
 import type { RoundResult } from './contender.ts';
@@ -63,7 +64,7 @@ async function bench(flags: Flags): Promise<void> {
   } catch (error) {
     const { aborted } = abort.signal;
     keepLogs = !aborted;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = aborted ? INTERRUPTED_EXIT_CODE : NOT_VERIFIED_EXIT_CODE;
   } finally {
     await children.killAll();

@@ -5,6 +5,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../src/logging/reason-of.ts';
 import type { Progress } from '../src/stack/index.ts';
 import type { Contender, ContenderName, RoundResult, Verification } from './contender.ts';
 import { serverPids } from './place.ts';
@@ -94,7 +95,7 @@ export async function runRounds(options: RoundsOptions): Promise<Omit<RoundsOutc
         step.done(`${Math.round(result.tradesPerSecond)} trades/s over ${result.seconds.toFixed(1)} s`);
       } catch (error) {
         signal.throwIfAborted();
-        failures.set(name, error instanceof Error ? error.message : String(error));
+        failures.set(name, reasonOf(error));
         step.fail(failures.get(name)!);
       }
     }
@@ -130,7 +131,7 @@ async function verified({ contender, market }: Stand, folder: string): Promise<V
   try {
     return await contender.verify(market, folder);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = reasonOf(error);
     return { ok: false, how: 'count', detail: `it could not be verified: ${detail}` };
   }
 }

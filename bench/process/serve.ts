@@ -1,3 +1,4 @@
+import { reasonOf } from '../../src/logging/reason-of.ts';
 /**
  * The child's end of the benchmark's channel: questions come one at a time, each gets one answer, and the process ends
  * with its parent, whatever became of that.
@@ -45,7 +46,7 @@ async function answer(handlers: Handlers, id: number, op: string, argument: unkn
     post({ type: 'answer', id, value: await handler(argument as never) });
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    post({ type: 'answer', id, error: error instanceof Error ? error.message : String(error) });
+    post({ type: 'answer', id, error: reasonOf(error) });
   }
 }
 

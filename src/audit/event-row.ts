@@ -20,6 +20,7 @@ import {
   tradeOf,
 } from '../ledger/event-rows.ts';
 import { decodeLegs, decodeVoidLegs, encodeVoidLegs } from '../ledger/legs-cell.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import { Cells } from './cells.ts';
 import type { DismissedRow } from './dismissed.ts';
 import type { Finding, FindingKind } from './finding.ts';
@@ -100,7 +101,7 @@ export function checkEventRow(table: EventTable, row: types.Row): CheckedEvent {
   try {
     legs = isDismissed ? decodeVoidLegs(cell, event) : decodeLegs(cell, event);
   } catch (error) {
-    fault('event-legs', error instanceof Error ? error.message : String(error), ['legs']);
+    fault('event-legs', reasonOf(error), ['legs']);
     return { ...base, event, digest };
   }
   const problem =

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { balanceName } from '../domain/balance.ts';
 import { parseUint63 } from '../domain/integers.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import type { Beyond, Dismissed } from './dismissed.ts';
 import { FINDINGS_MAX, type Finding } from './finding.ts';
 import type { EndState } from './fingerprint.ts';
@@ -63,7 +64,7 @@ export class Oracle {
         });
       }
     } catch (error) {
-      throw new AuditError(`the oracle is not usable: ${messageOf(error)}`, { cause: error });
+      throw new AuditError(`the oracle is not usable: ${reasonOf(error)}`, { cause: error });
     }
   }
 
@@ -77,7 +78,7 @@ export class Oracle {
     try {
       value = JSON.parse(await readFile(path, 'utf8'));
     } catch (error) {
-      throw new AuditError(`the oracle ${path} cannot be read: ${messageOf(error)}`, { cause: error });
+      throw new AuditError(`the oracle ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
     }
     return new Oracle(value as OracleFile);
   }
@@ -186,8 +187,4 @@ function countsOf(counts: unknown): Readonly<Record<string, number>> {
   const wrong = Object.entries(counts).find(([, count]) => !Number.isSafeInteger(count));
   if (wrong) throw new Error(`count ${wrong[0]} is no number`);
   return counts as Record<string, number>;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,13 +3,14 @@ import type { Client } from 'cassandra-driver';
 import type { Config } from '../config/index.ts';
 import { connect } from '../ledger/connection.ts';
 import { requireSchema } from '../ledger/migrate.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import { ledgerOptions } from './ledger-options.ts';
 
 /** The error of a connection that failed, in words for a person. */
 export function unreachable(config: Config, error: unknown): Error {
   const { contactPoints, port, keyspace } = config.cassandra;
   // The driver puts a stack trace of its first node into the message.
-  const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  const [reason = ''] = reasonOf(error).split('\n');
   return new Error(
     /Keyspace '.*' does not exist/.test(reason)
       ? `keyspace ${keyspace} does not exist: run "settled migrate"`

@@ -12,6 +12,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../logging/reason-of.ts';
 import {
   DECIDE_UPDATE,
   FAILURE,
@@ -82,7 +83,7 @@ function send(
 }
 
 function told({ stream, partition }: DecisionPlace, error: unknown): Error {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return new Error(
     `partition ${partition} of ${stream} did not take the decision (${reason}): is a worker running? "settled status" tells`,
     { cause: error },

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { unknownVariables } from '../config/index.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import { endWithParent } from './parent.ts';
 
 /** What is left open may hold the process up for so long after its command is done, ms. */
@@ -50,7 +51,7 @@ for (const { variable, meant } of unknownVariables(process.env)) {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${reasonOf(error)}\n`);
   process.exitCode = 1;
 }
 // After it has lost its server and found it again, the Cassandra driver leaves sockets open that no shutdown closes. A

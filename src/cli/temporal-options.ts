@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Connection } from '@temporalio/client';
 import type { Config } from '../config/index.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 
 interface ConnectionOptions {
   readonly address: string;
@@ -32,7 +33,7 @@ export function connectionOptions({ temporal }: Config): ConnectionOptions {
 
 /** What a person is told where Temporal does not answer. */
 export function unreachable(config: Config, error: unknown): Error {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return new Error(
     `Temporal at ${config.temporal.address} does not answer (${reason}): run "settled up", or set SETTLED_TEMPORAL_ADDRESS`,
     { cause: error },

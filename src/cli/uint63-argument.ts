@@ -1,6 +1,7 @@
 /** A number on the command line that must be exact: an id, a sequence. */
 import { InvalidArgumentError } from 'commander';
 import { parseUint63 } from '../domain/integers.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 
 /** What commander calls for such an argument. @param name what it is, for the message that refuses it */
 export function uint63Argument(name: string): (text: string) => bigint {
@@ -8,7 +9,7 @@ export function uint63Argument(name: string): (text: string) => bigint {
     try {
       return parseUint63(text, name);
     } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+      throw new InvalidArgumentError(reasonOf(error));
     }
   };
 }

@@ -6,6 +6,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { curveKeyPair } from 'zeromq';
 import { Secret } from '../config/index.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import { decodeZ85, encodeZ85 } from './z85.ts';
 
 /** A key pair, each key 40 characters of Z85. */
@@ -93,7 +94,7 @@ function openFile(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (error) {
-    throw new KeyFileError(path, `can't be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new KeyFileError(path, `can't be read: ${reasonOf(error)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { reasonOf } from '../logging/reason-of.ts';
 /**
  * A lease in the hands of an ingest: which number it has, and until when. It is renewed at a third of its duration, and
  * good from before the renewal was sent, by this process's own clocks alone. Whoever sends anything asks first, since a
@@ -147,7 +148,7 @@ export class LeaseKeeper implements HeldLease {
       this.#schedule(durationMs / 3);
     } catch (error) {
       if (this.#over) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = reasonOf(error);
       this.#options.onRetry?.(error);
       this.#schedule(durationMs * RETRY_SHARE);
     }

@@ -20,6 +20,7 @@ import {
   writeWatermark,
   type StreamRecord,
 } from '../ledger/streams.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 import { leaseBehindText } from './lease-end.ts';
 import type { Stop } from './stop.ts';
 import { partitionStatus } from './update-sender.ts';
@@ -172,7 +173,7 @@ async function unfinishedOf(
       : undefined;
   } catch (error) {
     if (error instanceof LeaseBehindError) throw error;
-    return `does not answer (${error instanceof Error ? error.message : String(error)})`;
+    return `does not answer (${reasonOf(error)})`;
   }
 }
 

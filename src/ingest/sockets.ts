@@ -5,6 +5,7 @@
  */
 import type { Dealer, Pull } from 'zeromq';
 import { secureSocket, type CurveOptions } from '../curve/sockets.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 
 /** Where a socket of an ingest is. */
 export interface IngestSocketOptions {
@@ -45,10 +46,9 @@ export async function openSocket(socket: Pull | Dealer, options: IngestSocketOpt
     if (bind) await socket.bind(endpoint);
     else socket.connect(endpoint);
   } catch (error) {
-    throw new EndpointError(
-      `cannot ${bind ? 'bind' : 'connect to'} ${endpoint}: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new EndpointError(`cannot ${bind ? 'bind' : 'connect to'} ${endpoint}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import { reasonOf } from '../logging/reason-of.ts';
 /** What a publisher refuses, each with the numbers that a person needs. */
 
 /** The outbox could not be opened: it is in use, another stream's, or damaged. */
@@ -66,7 +67,7 @@ export class OutboxWriteError extends Error {
 
   constructor(first: bigint, last: bigint, cause: unknown) {
     super(
-      `writing sequences ${first} to ${last} to the outbox failed: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `writing sequences ${first} to ${last} to the outbox failed: ${reasonOf(cause)}. ` +
         'They may or may not be in it: close the publisher, open it again, and go on after its last number',
       { cause },
     );

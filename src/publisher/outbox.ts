@@ -5,6 +5,7 @@
  */
 import { ClassicLevel } from 'classic-level';
 import { mkdir } from 'node:fs/promises';
+import { reasonOf } from '../logging/reason-of.ts';
 import { OutboxOpenError } from './errors.ts';
 import {
   bytesBefore,
@@ -84,7 +85,7 @@ export class Outbox {
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       const isLocked = (cause as NodeJS.ErrnoException).code === 'LEVEL_LOCKED';
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = reasonOf(cause);
       throw new OutboxOpenError(
         folder,
         isLocked ? 'another process has it open: an outbox has one engine' : reason,
@@ -96,7 +97,7 @@ export class Outbox {
     } catch (error) {
       await db.close();
       if (error instanceof OutboxOpenError) throw error;
-      throw new OutboxOpenError(folder, error instanceof Error ? error.message : String(error), error);
+      throw new OutboxOpenError(folder, reasonOf(error), error);
     }
   }
 

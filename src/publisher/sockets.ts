@@ -5,6 +5,7 @@
  */
 import type { Push, Router } from 'zeromq';
 import { secureSocket, type CurveOptions } from '../curve/sockets.ts';
+import { reasonOf } from '../logging/reason-of.ts';
 
 /** Where a socket of the engine is. */
 export interface EngineSocketOptions {
@@ -21,7 +22,7 @@ export class PublisherOpenError extends Error {
   readonly endpoint: string;
 
   constructor(endpoint: string, action: string, cause: unknown) {
-    super(`cannot ${action} ${endpoint}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    super(`cannot ${action} ${endpoint}: ${reasonOf(cause)}`, {
       cause,
     });
     this.name = 'PublisherOpenError';

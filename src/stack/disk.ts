@@ -3,6 +3,7 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { reasonOf } from '../logging/reason-of.ts';
 import { DiskFullError } from './errors.ts';
 
 const MIB = 1024 * 1024;
@@ -29,4 +30,4 @@ export function requireSpace(path: string, neededBytes: number, variable: string
 /** Whether an error, or what a program printed, says that a disk is full. */
 export const saysDiskFull = (reason: unknown): boolean =>
   (reason as NodeJS.ErrnoException | undefined)?.code === 'ENOSPC' ||
-  /ENOSPC|no space left on device/i.test(reason instanceof Error ? reason.message : String(reason));
+  /ENOSPC|no space left on device/i.test(reasonOf(reason));

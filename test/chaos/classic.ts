@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../../src/config/index.ts';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import { writeOracle } from '../../src/simulator/oracle.ts';
 import { Random } from '../../src/simulator/random.ts';
 import { recordingLine } from '../../src/simulator/recording.ts';
@@ -73,7 +74,7 @@ async function classic({ runs, seed }: Flags): Promise<void> {
     keep = (outcomes['UNEXPLAINED'] ?? 0) > 0;
     if (keep) process.exitCode = FAILED_EXIT_CODE;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = NOT_RUN_EXIT_CODE;
   } finally {
     await servers?.stop();

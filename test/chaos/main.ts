@@ -6,6 +6,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import { InterruptedError, progressFor } from '../../src/stack/index.ts';
 import { endWhenDone } from './ending.ts';
 import { BARS_MS, describeReport } from './report.ts';
@@ -65,7 +66,7 @@ async function chaos(flags: Flags): Promise<void> {
       );
   } catch (error) {
     keep = !abort.signal.aborted;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = abort.signal.aborted ? INTERRUPTED_EXIT_CODE : NOT_RUN_EXIT_CODE;
   } finally {
     if (keep) process.stderr.write(`Logs are in ${folder}\n`);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import { InterruptedError, progressFor } from '../../src/stack/index.ts';
 import { endWhenDone } from './ending.ts';
 import { pressureOf, RSS_GROWTH_MAX, type MemorySample } from './pressure-report.ts';
@@ -81,7 +82,7 @@ async function pressure({ minutes, rate, seed }: Flags): Promise<void> {
     if (report.rssGrowth.ingest > RSS_GROWTH_MAX || report.rssGrowth.worker > RSS_GROWTH_MAX)
       process.stderr.write('Memory grew by more than a tenth after the first minute.\n');
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = NOT_RUN_EXIT_CODE;
   } finally {
     await scene?.end();

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import { accountOf, inALine } from './account.ts';
 import type { SimulationOptions } from '../../src/simulator/options.ts';
 import { loadConfig } from '../../src/config/index.ts';
@@ -80,7 +81,7 @@ export async function run(options: RunOptions): Promise<ChaosReport> {
       failure = failureOf(findings, verified.first, reckoning, endingsOf(scene));
     } catch (error) {
       options.signal.throwIfAborted();
-      failure = error instanceof Error ? error.message : String(error);
+      failure = reasonOf(error);
       for (const line of accountOf(scene)) progress.note(line);
     }
   } finally {

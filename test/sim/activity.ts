@@ -4,6 +4,7 @@
  * of it by a heartbeat, if ever.
  */
 import { ApplicationFailure } from '@temporalio/common';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import {
   FAILURE,
   type PartitionLimits,
@@ -123,7 +124,7 @@ export class Activity {
       this.#end({ kind: 'bad-chunk', problem: error.message });
       return;
     }
-    this.#again(error instanceof Error ? error.message : String(error));
+    this.#again(reasonOf(error));
   }
 
   #dispatch(): void {

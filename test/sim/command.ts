@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { LiveLine } from '../../src/logging/live-line.ts';
+import { reasonOf } from '../../src/logging/reason-of.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { runInProcesses, type Report, type SeedsSoFar } from './jobs.ts';
 import { realNowMs, takeOverTime } from './machine.ts';
@@ -51,7 +52,7 @@ function valuesOf(args: string[]) {
   try {
     return parseArgs({ args, options: OPTIONS }).values;
   } catch (error) {
-    return faultyCall(error instanceof Error ? error.message : String(error));
+    return faultyCall(reasonOf(error));
   }
 }
 

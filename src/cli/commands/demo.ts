@@ -10,6 +10,7 @@ import { loadConfig, replicationCql, type Config } from '../../config/index.ts';
 import { partitionOf } from '../../domain/partition.ts';
 import { connect } from '../../ledger/connection.ts';
 import { migrate } from '../../ledger/migrate.ts';
+import { reasonOf } from '../../logging/reason-of.ts';
 import {
   InterruptedError,
   progressFor,
@@ -81,7 +82,7 @@ async function demo(flags: Flags): Promise<void> {
   } catch (error) {
     keepFolder ||= !(error instanceof InterruptedError);
     const interrupted = abort.signal.aborted;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${reasonOf(error)}\n`);
     process.exitCode = interrupted ? INTERRUPTED_EXIT_CODE : FAILED_EXIT_CODE;
   } finally {
     // An interrupt while the servers stop changes nothing: they are stopped first.

@@ -4,6 +4,7 @@
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.ts';
+import { reasonOf } from '../../logging/reason-of.ts';
 import { stackStatus, type ServerStatus, type StackStatus } from '../../stack/index.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { needsAPerson, streamStatuses, type StreamStatus } from '../stream-status.ts';
@@ -68,11 +69,11 @@ interface Found {
 async function streamsOf(config: Config): Promise<Found> {
   const unreachable: string[] = [];
   const temporal = await temporalClient(config).catch((error: unknown) => {
-    if (config.temporal.addressSource === 'configured') unreachable.push(messageOf(error));
+    if (config.temporal.addressSource === 'configured') unreachable.push(reasonOf(error));
     return undefined;
   });
   const streams = await statusesOf(config, temporal).catch((error: unknown): Problem => ({
-    problem: messageOf(error),
+    problem: reasonOf(error),
   }));
   await temporal?.connection.close();
   return { streams, unreachable };
@@ -85,10 +86,6 @@ async function statusesOf(config: Config, temporal: Client | undefined): Promise
   } finally {
     await cassandra.shutdown();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function describe(

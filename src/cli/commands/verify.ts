@@ -7,6 +7,7 @@ import { audit, FINDING_KINDS, type AuditReport, type Finding } from '../../audi
 import { loadConfig } from '../../config/index.ts';
 import { readConsistencyOf } from '../../ledger/connection.ts';
 import { LiveLine } from '../../logging/live-line.ts';
+import { reasonOf } from '../../logging/reason-of.ts';
 import { openDatabase } from '../cassandra-connection.ts';
 import { ledgerOptions } from '../ledger-options.ts';
 
@@ -27,7 +28,7 @@ async function verify(flags: Flags): Promise<void> {
     process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`);
     if (!report.ok) process.exitCode = FINDINGS_EXIT_CODE;
   } catch (error) {
-    process.stderr.write(`not verified: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`not verified: ${reasonOf(error)}\n`);
     process.exitCode = NOT_RUN_EXIT_CODE;
   }
 }

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../../src/logging/reason-of.ts';
 import { bundleInto } from '../bundle.ts';
 import { NODE_FLAGS } from '../jobs.ts';
 import { PLANTED_BUGS } from './bugs.ts';
@@ -95,6 +96,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${reasonOf(error)}\n`);
   process.exitCode = BROKEN_EXIT_CODE;
 }
