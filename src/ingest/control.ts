@@ -13,6 +13,7 @@ import {
   type SettledMessage,
 } from '../wire/control.ts';
 import { watchPeers } from '../curve/peers.ts';
+import { faultLines } from '../wire/reasons.ts';
 import { CONNECTION, openSocket, watchGivenUp, type IngestSocketOptions } from './sockets.ts';
 
 const SEND_MS_MAX = 1_000;
@@ -158,7 +159,7 @@ export class Control {
         this.#options.onUnavailable(decoded.message.oldest);
       else if (decoded.kind === 'message' && decoded.message.type === 'old-lease')
         this.#options.onOldLease(decoded.message.lease);
-      else if (decoded.kind === 'fault') this.#options.onFault(decoded.faults.join('; '));
+      else if (decoded.kind === 'fault') this.#options.onFault(faultLines(decoded.faults).join('; '));
       else this.#options.onFault('a message that no engine sends');
     }
   }

@@ -158,7 +158,7 @@ export class Ingest {
   /**
    * Opens the stream and then the socket.
    *
-   * @throws StreamMismatchError, UnfinishedStreamError, LeaseBehindError (opening.ts), EndpointError (sockets.ts); the drivers' errors, after
+   * @throws StreamMismatchError, UnfinishedStreamError, ClosedStreamError, LeaseBehindError (opening.ts), EndpointError (sockets.ts); the drivers' errors, after
    * which it may be opened again; Error if the lease ended meanwhile
    */
   static async open(given: IngestOptions): Promise<Ingest> {

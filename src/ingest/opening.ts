@@ -58,9 +58,14 @@ export interface Opening {
   readonly lastTradeNumber: bigint;
 }
 
-/** A classic stream cannot be opened without losing something; the message says what is unfinished. */
+/** A classic stream cannot be opened yet without losing something; the message says what is unfinished. */
 export class UnfinishedStreamError extends Error {
   override readonly name = 'UnfinishedStreamError';
+}
+
+/** A classic stream has lost something or stopped, and stays closed until a person decides; the message says what about. */
+export class ClosedStreamError extends Error {
+  override readonly name = 'ClosedStreamError';
 }
 
 /** A workflow has heard of a higher lease than ours: the next is to be taken above it. */
@@ -85,15 +90,16 @@ function stillStopped(stream: string, stopped: string): string {
 /**
  * Opens a stream.
  *
- * @throws StreamMismatchError if it is recorded otherwise; {@link UnfinishedStreamError} for a classic stream with
- * events that were received and are not settled, {@link LeaseBehindError} for one whose workflows would refuse what is sent
+ * @throws StreamMismatchError if it is recorded otherwise; {@link UnfinishedStreamError} for a classic stream of which
+ * something may still be settled, {@link ClosedStreamError} for one that stopped, or with events that were received and
+ * never settled, {@link LeaseBehindError} for one whose workflows would refuse what is sent
  * under its lease: what they refuse can't come again
  */
 export async function openIngestStream(options: OpeningOptions): Promise<Opening> {
   const { cassandra, stream, lease } = options;
   const record = await openStream(cassandra, stream, options.partitions, options.dialect);
   if (options.dialect === 'classic' && record.stopped !== undefined && options.afterStop !== true)
-    throw new UnfinishedStreamError(stillStopped(stream, record.stopped));
+    throw new ClosedStreamError(stillStopped(stream, record.stopped));
   const deadline = Date.now() + options.unfinishedMsMax;
   if (options.dialect === 'classic') await untilNothingUnfinished(options, deadline);
   const start = await readWatermark(cassandra, stream);
@@ -195,7 +201,7 @@ async function settleLines(
       const row = rows[index];
       const isPassed = !row && (await readDismissedEvent(cassandra, stream, line)) !== undefined;
       if ((!row && !isPassed) || line.sequence !== watermark + 1n)
-        throw new UnfinishedStreamError(
+        throw new ClosedStreamError(
           `stream ${stream}: ${line.kind} ${line.id} (sequence ${line.sequence}) was received and never settled; the ` +
             `last ingest ended before it was sent on, and a classic engine cannot send it again. ${lines.length} lines ` +
             `stand above watermark ${start}. Compare the engine's book with "settled verify --oracle"`,

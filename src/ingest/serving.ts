@@ -11,7 +11,7 @@ import { StreamMismatchError } from '../ledger/streams.ts';
 import type { Logger } from '../logging/index.ts';
 import { isLeaseEnd, leaseEndText } from './lease-end.ts';
 import type { HeldLease, LeaseEnding } from './lease.ts';
-import { LeaseBehindError, UnfinishedStreamError } from './opening.ts';
+import { ClosedStreamError, LeaseBehindError, UnfinishedStreamError } from './opening.ts';
 import type { IngestEnding } from './progress.ts';
 import { EndpointError } from './sockets.ts';
 
@@ -62,7 +62,7 @@ type Turn =
 /**
  * Feeds a stream whenever its lease is ours, until it stops or the process is to end.
  *
- * @throws what a person must settle (StreamMismatchError, UnfinishedStreamError, EndpointError, a fault of the code …) and,
+ * @throws what a person must settle (StreamMismatchError, UnfinishedStreamError, ClosedStreamError, EndpointError, a fault of the code …) and,
  * where it may not stand by, whatever kept the stream from being opened
  */
 export async function serveStream<T>(options: ServingOptions<T>): Promise<Served> {
@@ -158,6 +158,7 @@ function isForPeople(error: unknown): boolean {
   return [
     StreamMismatchError,
     UnfinishedStreamError,
+    ClosedStreamError,
     EndpointError,
     TypeError,
     RangeError,

@@ -13,6 +13,7 @@ import { Seldom } from '../logging/seldom.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import type { ControlAnswer, ControlMessage, UnavailableMessage } from '../wire/control.ts';
 import { TOPIC } from '../wire/message.ts';
+import { faultLines } from '../wire/reasons.ts';
 import { Appender } from './appender.ts';
 import { ControlServer } from './control-server.ts';
 import { InvalidEventError, NumberingError } from './errors.ts';
@@ -158,7 +159,8 @@ export class Publisher {
           curve,
           onMessage: (message) => opened.#hear(message),
           onFault: (decoded) => {
-            const what = decoded.kind === 'unknown' ? `type ${decoded.type}` : decoded.faults.join('; ');
+            const what =
+              decoded.kind === 'unknown' ? `type ${decoded.type}` : faultLines(decoded.faults).join('; ');
             opened.#tell('bad-control', `a control message was passed over: ${what}`);
           },
         });

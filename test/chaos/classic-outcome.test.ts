@@ -18,7 +18,7 @@ test('the documented endings', () => {
   expect(outcomeOf({ ...closed, code: 3, stop: mismatch, findings: ['oracle-count'] })).toBe(
     'stopped-by-name',
   );
-  expect(outcomeOf({ ...closed, code: 1, said: 'lock 7 was received and never settled' })).toBe(
+  expect(outcomeOf({ ...closed, code: 3, said: 'lock 7 was received and never settled' })).toBe(
     'refused-to-open',
   );
 });
@@ -28,6 +28,7 @@ test('anything else is a fault', () => {
   const { stated: _, ...nameless } = mismatch;
   expect(outcomeOf({ ...closed, code: 3, stop: nameless })).toBe('UNEXPLAINED');
   expect(outcomeOf({ ...closed, code: 1, said: 'TypeError: undefined' })).toBe('UNEXPLAINED');
+  expect(outcomeOf({ ...closed, code: 3, said: 'nothing that would explain it' })).toBe('UNEXPLAINED');
   expect(outcomeOf({ ...closed, code: null })).toBe('UNEXPLAINED');
   expect(outcomeOf({ ...closed, code: 4 })).toBe('UNEXPLAINED');
 });

@@ -42,7 +42,7 @@ export function outcomeOf({ code, stop, said, findings }: ClassicEnding): Classi
   const isWhole = findings.every((kind) => AGAINST_THE_BOOK.includes(kind));
   if (!isWhole) return 'UNEXPLAINED';
   if (stop) return namesItsPlace(stop) ? 'stopped-by-name' : 'UNEXPLAINED';
-  if (code === 1) return /was received and never settled/.test(said) ? 'refused-to-open' : 'UNEXPLAINED';
+  if (code === 3) return /was received and never settled/.test(said) ? 'refused-to-open' : 'UNEXPLAINED';
   if (code !== 0) return 'UNEXPLAINED';
   return findings.length === 0 ? 'complete' : 'found-by-oracle';
 }

@@ -1,6 +1,6 @@
 /**
- * The wire as an engine in another language implements it: the example in Python feeds the real ingest, which is killed in
- * the middle, and so is the engine; everything is settled in the end, and each asked for what it needed.
+ * The wire as an engine in another language implements it: the example in Python feeds the real ingest, which ends in
+ * the middle with events in flight, and the engine is killed; everything is settled in the end, and each asked for what it needed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -125,6 +125,11 @@ test('one that was killed is missed by the status once its lease has run out', a
     reject: false,
   });
   expect(exitCode).toBe(3);
+  // They are not those of "settled up", and are not taken for servers of ours that are down.
+  for (const server of ['temporal', 'cassandra'])
+    expect(stdout).toMatch(
+      new RegExp(`${server} +configured at .*127\\.0\\.0\\.1.*: not one of "settled up"`),
+    );
   expect(stdout).toMatch(
     new RegExp(
       `${stream}[^]*lease 1 was not given back by .* pid ${only.pid}, nor renewed for \\d+ s: no ingest runs`,

@@ -5,7 +5,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Client } from 'cassandra-driver';
+import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OracleFile } from '../../src/audit/index.ts';
 import { Child } from '../../src/cli/demo/child.ts';
@@ -20,6 +22,8 @@ import { PARTITION_LIMITS } from '../../src/workflows/contract.ts';
 import { recording } from '../wire/messages.ts';
 import { ledger, lineOf } from './events.ts';
 import { Rig, simulated, until } from './rig.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/settled.mjs', import.meta.url));
 
 let rig: Rig;
 const folder = mkdtempSync(join(tmpdir(), 'settled-test-'));
@@ -344,7 +348,7 @@ describe('a classic ingest that is started again', () => {
     );
   });
 
-  test('is refused where a line above the watermark has no row', async () => {
+  test('is refused where a line above the watermark has no row, as what needs a person', async () => {
     await rig.startWorker();
     const stream = rig.stream();
     const engine = await rig.engine();
@@ -353,9 +357,14 @@ describe('a classic ingest that is started again', () => {
     await before.untilSettled(12);
     await before.close();
     await writeLines(rig.database.client, stream, [lineOf(ledger(13))]);
-    await expect(open(stream, engine.endpoint)).rejects.toThrow(
-      'deposit 13 (sequence 13) was received and never settled',
-    );
+    // A supervisor must not start it again and again.
+    const ingest = ['ingest', '--classic', '--no-standby', '--endpoint', engine.endpoint];
+    const { exitCode, stderr } = await execa(process.execPath, [PROGRAM, ...ingest], {
+      env: rig.env(stream),
+      reject: false,
+    });
+    expect(stderr).toContain('deposit 13 (sequence 13) was received and never settled');
+    expect(exitCode).toBe(3);
   });
 
   test('is refused under a lease older than a workflow has heard of, before anything is taken from the engine', async () => {

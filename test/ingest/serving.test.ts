@@ -2,7 +2,7 @@
 import { errors as driverErrors } from 'cassandra-driver';
 import { describe, expect, test } from 'vitest';
 import type { LeaseEnding } from '../../src/ingest/lease.ts';
-import { LeaseBehindError, UnfinishedStreamError } from '../../src/ingest/opening.ts';
+import { ClosedStreamError, LeaseBehindError, UnfinishedStreamError } from '../../src/ingest/opening.ts';
 import type { IngestEnding } from '../../src/ingest/progress.ts';
 import { serveStream, type ServedLease, type ServingOptions } from '../../src/ingest/serving.ts';
 import { EndpointError } from '../../src/ingest/sockets.ts';
@@ -153,7 +153,8 @@ describe('a stream that cannot be opened', () => {
 
   test.each([
     new StreamMismatchError('other partitions'),
-    new UnfinishedStreamError('something is lost'),
+    new UnfinishedStreamError('something may still be settled'),
+    new ClosedStreamError('something is lost'),
     new EndpointError('cannot bind'),
     new driverErrors.ResponseError(0x2200, 'unconfigured table'),
     new TypeError('a fault of ours'),

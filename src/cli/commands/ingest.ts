@@ -7,6 +7,7 @@ import type { Client as CassandraClient } from 'cassandra-driver';
 import type { Command } from 'commander';
 import { loadConfig, type Config, type ConfigOverrides } from '../../config/index.ts';
 import { Ingest, type IngestEnding } from '../../ingest/ingest.ts';
+import { ClosedStreamError } from '../../ingest/opening.ts';
 import { isLeaseEnd } from '../../ingest/lease-end.ts';
 import { standBy } from '../../ingest/lease-standby.ts';
 import type { HeldLease, LeaseKeeper } from '../../ingest/lease.ts';
@@ -22,7 +23,7 @@ import { storageConsistency } from '../settler-options.ts';
 import { leaveParent, residentMiB, tellParent, tellRegularly } from '../parent.ts';
 import { temporalClient } from '../temporal-connection.ts';
 
-/** The stream stopped: something in it is missing or wrong. */
+/** The stream stopped, or stays closed: something in it is missing or wrong. Started again it would end so again. */
 const STOPPED_EXIT_CODE = 3;
 /** Interrupted, and events in flight were not settled in time; the next ingest goes on after the watermark. */
 const UNSETTLED_EXIT_CODE = 4;
@@ -66,6 +67,10 @@ async function run(flags: Flags): Promise<void> {
     const temporal = await temporalClient(config);
     try {
       await serve(flags, { config, log, cassandra, temporal, curve, signal: interrupted.signal });
+    } catch (error) {
+      if (!(error instanceof ClosedStreamError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = STOPPED_EXIT_CODE;
     } finally {
       await temporal.connection.close();
     }
@@ -205,7 +210,7 @@ export function register(program: Command): void {
     .command('ingest')
     .description(
       'take a stream from an engine and settle it, until interrupted (exit codes: 0 closed with everything settled, ' +
-        '1 could not run, 3 the stream stopped, 4 closed with events unsettled, 5 its lease ended)',
+        '1 could not run, 3 the stream stopped or stays closed, 4 closed with events unsettled, 5 its lease ended)',
     )
     .option('--stream <name>', 'the name of the stream (SETTLED_STREAM)')
     .option('--endpoint <tcp://host:port>', "the engine's PUSH socket (SETTLED_INGEST_ENDPOINT)")

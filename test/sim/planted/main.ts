@@ -27,12 +27,17 @@ const HELP = `npm run sim:planted -- [options]: plants each bug in a copy of the
 
 exit codes: 0 all found, 1 one was not, 2 a bug that cannot be planted, or a run that broke`;
 
-/** What was seen of a planted bug. `seeds`: how many were run, the one that found it included. */
+/**
+ * What was seen of a planted bug, as the run printed it. `seeds`: how many were run, the one that found it included; `by`: what
+ * did not hold; `traced`: how many lines of the failing seed's trace there were; `replay`: the command that shows it again.
+ */
 interface Finding {
   readonly found: boolean;
   readonly seeds: number;
   readonly invariant: string;
   readonly by: string;
+  readonly traced: number;
+  readonly replay: string;
 }
 
 async function main(): Promise<number> {
@@ -79,7 +84,9 @@ async function main(): Promise<number> {
       if (result === undefined) throw new Error(`${bug.name}: the run broke: ${run.stderr.slice(-2_000)}`);
       const { seeds: ran, violations } = JSON.parse(result) as { seeds: number; violations: number };
       const by = /^VIOLATION in seed \d+: (.*)$/m.exec(run.stderr)?.[1] ?? '';
-      planted[bug.name] = { found: violations > 0, seeds: ran, invariant: bug.invariant, by };
+      const traced = /^[^]*?(?=^seed \d+: )/m.exec(run.stderr)?.[0].split('\n').length ?? 0;
+      const replay = /^replay: (.*)$/m.exec(run.stderr)?.[1] ?? '';
+      planted[bug.name] = { found: violations > 0, seeds: ran, invariant: bug.invariant, by, traced, replay };
       process.stderr.write(
         `${bug.invariant.padEnd(4)} ${bug.name}: ${violations > 0 ? `found in ${ran} seeds: ${by.slice(0, 140)}` : `NOT FOUND in ${ran} seeds`}\n`,
       );
