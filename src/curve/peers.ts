@@ -2,8 +2,10 @@
 import type { Dealer, Pull, Push, Router } from 'zeromq';
 
 /**
- * Tells when a peer is there, and when one is gone. ZeroMQ announces the end of a connection also where a peer was refused
- * or spoke otherwise: such a one never was there. Its failed handshake is announced directly before.
+ * Tells when a peer is there, and when one is gone. ZeroMQ announces the end of every connection alike, also of one that never
+ * spoke ZeroMQ (a port scan) or was refused, and does not say whose it was. So an end counts as a peer's only where
+ * no other connection is open that it may have been: a peer may be thought to be there a little longer, until the stranger
+ * beside it is gone (30 s at most), but none that is there is ever thought to be gone.
  */
 export function watchPeers(
   socket: Push | Router | Pull | Dealer,
@@ -11,16 +13,21 @@ export function watchPeers(
   onGone: (address: string) => void,
 ): void {
   const { events } = socket;
-  let hasFailed = false;
+  let open = 0;
+  let ready = 0;
+  for (const event of ['accept', 'connect'] as const)
+    events.on(event, () => {
+      open += 1;
+    });
   events.on('handshake', ({ address }) => {
+    ready += 1;
+    open = Math.max(open, ready);
     onReady(address);
   });
-  for (const event of ['handshake:error:protocol', 'handshake:error:auth', 'handshake:error:other'] as const)
-    events.on(event, () => {
-      hasFailed = true;
-    });
   events.on('disconnect', ({ address }) => {
-    if (!hasFailed) onGone(address);
-    hasFailed = false;
+    open = Math.max(open - 1, 0);
+    if (ready <= open) return;
+    ready = open;
+    onGone(address);
   });
 }
