@@ -65,7 +65,8 @@ export function endingOf(
     ? refused(
         'behind',
         `${event}: ${versions}, and an earlier event may still come: decide about that first, or let the ingest run ` +
-          `until everything before it is settled`,
+          `until everything before it is settled. Where the halt by this event is what keeps an earlier one of its partition ` +
+          `waiting, "settled quarantine retry" lets that through first`,
       )
     : refused(
         'in-doubt',

@@ -19,15 +19,16 @@ export async function resolveLateEntries(run: Run, late: readonly LinkedEntry[])
     for (let at = next++; at < late.length; at = next++) {
       const linked = late[at];
       if (!linked) return;
-      const fingerprint = run.fingerprints.entry(linked);
-      if (!(await bringsEntry(run, linked, fingerprint))) run.entries.add(slotOf(linked), fingerprint);
+      if (!(await bringsEntry(run, linked))) run.entries.add(slotOf(linked), run.fingerprints.entry(linked));
     }
   };
   await Promise.all(Array.from({ length: READS_AT_ONCE }, resolveSome));
 }
 
 /** True if an event row stands there from which just this entry follows. */
-async function bringsEntry(run: Run, { entry }: LinkedEntry, fingerprint: Buffer): Promise<boolean> {
+export async function bringsEntry(run: Run, linked: LinkedEntry): Promise<boolean> {
+  const { entry } = linked;
+  const fingerprint = run.fingerprints.entry(linked);
   let found = false;
   const table = entry.eventKind === 'trade' ? 'settled_trades' : 'ledger_events';
   const params =

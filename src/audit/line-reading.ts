@@ -52,18 +52,24 @@ export async function readLog(
   watermark: bigint,
   taker: LineTaker,
 ): Promise<void> {
-  const newestLease = await readLease(client, stream);
+  let newestLease = await readLease(client, stream);
+  let neverTaken = 0n;
   let next = 1n;
   let leaseBefore = 0n;
   for (const bucket of buckets)
     await ring.pages(SELECT_BUCKET, [stream, bucket], {
-      row(row) {
+      async row(row) {
         const checked = lineRow(stream, row);
         const findings = [...checked.findings];
         const { line, sequence } = checked;
         if (sequence > next && next <= watermark)
           taker.hole(next, sequence - 1n < watermark ? sequence - 1n : watermark);
         if (sequence >= next) next = sequence + 1n;
+        // Another ingest may have taken the stream over while the log was being read.
+        if (line && newestLease > 0n && line.lease > newestLease && line.lease !== neverTaken) {
+          newestLease = await readLease(client, stream);
+          if (line.lease > newestLease) neverTaken = line.lease;
+        }
         const tooNew = line !== undefined && newestLease > 0n && line.lease > newestLease;
         if (line && (tooNew || line.lease < leaseBefore))
           findings.push({

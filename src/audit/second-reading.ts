@@ -24,12 +24,18 @@ interface Share {
   readonly left: number;
 }
 
+/** What came of the second reading. */
+export interface SecondReading {
+  readonly complete: boolean;
+  readonly moving: number;
+}
+
 /**
  * Looks into uneven slots and reports what is wrong there.
  *
- * @returns false where there were too many to look into all
+ * @returns whether all of them were looked into, and how many balances could not be compared because their stream went on
  */
-export async function secondReading(run: Run, first: FirstReading): Promise<boolean> {
+export async function secondReading(run: Run, first: FirstReading): Promise<SecondReading> {
   const entries = shareOf(run.entries.uneven());
   const ends = shareOf(run.ends.uneven());
   const lines = shareOf(run.lines.uneven());
@@ -64,12 +70,14 @@ export async function secondReading(run: Run, first: FirstReading): Promise<bool
     });
   if (lines.slots.size > 0) await readSuspectLines(run, lines.slots, suspectLines);
 
+  await suspectEntries.dropLate();
   const reported = suspectEntries.compare();
+  const moving = await suspectEnds.dropMoving();
   suspectEnds.compare(reported);
   suspectLines.compare(first.holes);
   const left = entries.left + ends.left + lines.left;
   run.findings.total += left;
-  return left === 0;
+  return { complete: left === 0, moving };
 }
 
 async function readSuspectLines(run: Run, slots: ReadonlySet<number>, suspects: SuspectLines): Promise<void> {

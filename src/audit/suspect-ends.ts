@@ -3,6 +3,9 @@
  * is not reported as well.
  */
 import { balanceName, type BalanceKey } from '../domain/balance.ts';
+import { entriesOf } from '../domain/entries.ts';
+import { readEventRow } from '../ledger/event-lookup.ts';
+import { readLine } from '../ledger/stream-log.ts';
 import type { EndState } from './fingerprint.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import { differingColumns } from './in-flight.ts';
@@ -30,6 +33,22 @@ export class SuspectEnds {
   addEnd(end: EndState): void {
     const account = this.#account(end);
     if (!account.end || account.end.version < end.version) account.end = end;
+  }
+
+  /**
+   * Leaves out balances that a stream has moved since the audit began: their last settled entry is not their last.
+   *
+   * @returns how many
+   */
+  async dropMoving(): Promise<number> {
+    let dropped = 0;
+    for (const [name, { balance, end }] of this.#accounts) {
+      if (!balance || balance.version <= (end?.version ?? 0n)) continue;
+      if (!(await isMoving(this.#run, balance))) continue;
+      this.#accounts.delete(name);
+      dropped += 1;
+    }
+    return dropped;
   }
 
   /** @param reported "user/asset/version" of entries that are reported already */
@@ -82,4 +101,22 @@ export class SuspectEnds {
     }
     return account;
   }
+}
+
+/** True where an event above the watermark of its stream brought the balance to where it is. */
+async function isMoving({ client, streams }: Run, balance: EndState): Promise<boolean> {
+  const { userId, assetId, version, lastSequence } = balance;
+  for (const { stream, watermark } of streams.values()) {
+    if (lastSequence <= watermark) continue;
+    const line = await readLine(client, stream, lastSequence);
+    const row = line && (await readEventRow(client, stream, line));
+    const brings = row && entriesOf(stream, row.event, row.legs);
+    if (
+      brings?.some(
+        (entry) => entry.userId === userId && entry.assetId === assetId && entry.version === version,
+      )
+    )
+      return true;
+  }
+  return false;
 }

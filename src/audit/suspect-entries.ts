@@ -6,6 +6,7 @@ import { balanceName } from '../domain/balance.ts';
 import type { LedgerEntry } from '../domain/entries.ts';
 import type { FindingKind } from './finding.ts';
 import type { LinkedEntry } from './fingerprint.ts';
+import { bringsEntry } from './late-entries.ts';
 import type { Run } from './run.ts';
 
 interface Version {
@@ -47,6 +48,16 @@ export class SuspectEntries {
 
   addFound(linked: LinkedEntry): void {
     this.#version(linked).found = linked;
+  }
+
+  /** Leaves out entries above the watermark whose event settled after events were read. */
+  async dropLate(): Promise<void> {
+    for (const account of this.#accounts.values())
+      for (const [number, { found, expected }] of account) {
+        if (!found || expected.length > 0) continue;
+        if (this.#run.isSettled(found.entry.stream, found.entry.sequence)) continue;
+        if (await bringsEntry(this.#run, found)) account.delete(number);
+      }
   }
 
   /** Reports what disagrees. Returns "user/asset/version" of every entry concerned. */

@@ -6,6 +6,7 @@
 import {
   WithStartWorkflowOperation,
   WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
   type Client,
   type Workflow,
 } from '@temporalio/client';
@@ -84,6 +85,15 @@ function send(
 
 function told({ stream, partition }: DecisionPlace, error: unknown): Error {
   const reason = reasonOf(error);
+  if (error instanceof ApplicationFailure && error.type === FAILURE.badRequest)
+    return new Error(reason, { cause: error });
+  // Whoever stops waiting does not take back what the server has.
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)
+    return new Error(
+      `partition ${partition} of ${stream} gave no answer within ${ANSWER_MS_MAX / 1000} s: the decision may still be ` +
+        `carried out, once a worker runs. "settled partition show ${partition}" and "settled quarantine list --all" tell`,
+      { cause: error },
+    );
   return new Error(
     `partition ${partition} of ${stream} did not take the decision (${reason}): is a worker running? "settled status" tells`,
     { cause: error },

@@ -38,11 +38,14 @@ export type Calculation =
       readonly kind: 'conflict';
       readonly reason: 'negative-balance' | 'overflow';
       readonly balance: BalanceKey;
-      /** Which of the two values, what it is, and what it would have become: below 0, or above 2⁶³ − 1. */
+      /**
+       * Which of the two values, what it is before the event, and what the event would make of it by the step that fails:
+       * below 0, or above 2⁶³ − 1.
+       */
       readonly field: 'available' | 'frozen';
       readonly found: bigint;
       readonly wouldBe: bigint;
-      /** The least (`negative-balance`) or most (`overflow`) that `found` had to be; like it within 63 bits. */
+      /** The least (`negative-balance`) or most (`overflow`) that `found` had to be; cut to 63 bits, as `found` is. */
       readonly expected: bigint;
     };
 
@@ -74,9 +77,10 @@ export function calculate(
     for (const [stepIndex, step] of leg.steps.entries()) {
       const available: bigint = balance.available + step.availableChange;
       const frozen: bigint = balance.frozen + step.frozenChange;
+      const first = before[at] ?? start;
       if (available < 0n || available > INT64_MAX)
-        return outOfRange(leg, 'available', balance.available, available);
-      if (frozen < 0n || frozen > INT64_MAX) return outOfRange(leg, 'frozen', balance.frozen, frozen);
+        return outOfRange(leg, 'available', first.available, available);
+      if (frozen < 0n || frozen > INT64_MAX) return outOfRange(leg, 'frozen', first.frozen, frozen);
       const version: bigint = balance.version + 1n;
       const chain: Buffer = nextChain(balance.chain, {
         userId: leg.userId,
@@ -117,7 +121,8 @@ function outOfRange(
   found: bigint,
   wouldBe: bigint,
 ): Calculation {
-  const change = wouldBe - found;
+  const excess = wouldBe < 0n ? wouldBe : wouldBe - INT64_MAX;
+  const needed = found - excess;
   return {
     kind: 'conflict',
     reason: wouldBe < 0n ? 'negative-balance' : 'overflow',
@@ -125,6 +130,6 @@ function outOfRange(
     field,
     found,
     wouldBe,
-    expected: wouldBe < 0n ? -change : INT64_MAX - change,
+    expected: needed < 0n ? 0n : needed > INT64_MAX ? INT64_MAX : needed,
   };
 }

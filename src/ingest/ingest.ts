@@ -17,7 +17,7 @@ import { readWatermark, writeStopped, writeWatermark } from '../ledger/streams.t
 import { decodeMessage } from '../wire/decode.ts';
 import { PARTITION_LIMITS } from '../workflows/contract.ts';
 import { ClassicAdapter, type ClassicAdmission } from './classic.ts';
-import { countingRefused, logConnection, refusedPeers } from './connection-log.ts';
+import { connectionLog, countingRefused, refusedPeers } from './connection-log.ts';
 import { Dispatch, type Routed } from './dispatch.ts';
 import { FollowedBalances } from './followed-balances.ts';
 import { Intake } from './intake.ts';
@@ -30,7 +30,7 @@ import type { IngestOptions } from './options.ts';
 import type { IngestEnding, IngestProgress } from './progress.ts';
 import { Receiver, type ConnectionChange } from './receiver.ts';
 import { Recovery } from './recovery.ts';
-import { Rejects } from './rejects.ts';
+import { rejectedStop, Rejects } from './rejects.ts';
 import { repeat } from './repeat.ts';
 import { Stillness } from './stillness.ts';
 import { StreamStopped } from './stop.ts';
@@ -175,13 +175,14 @@ export class Ingest {
     // Connections may be made before there is anybody to be told.
     const early: ConnectionChange[] = [];
     let changed = (change: ConnectionChange): void => void early.push(change);
+    const logConnection = connectionLog(options);
     const receiver = await Receiver.open({
       endpoint: options.endpoint,
       bind: options.bind,
       curve: options.curve,
       highWaterMark: options.receiveHighWaterMark,
       onConnection: (change, address) => {
-        logConnection(options, change, address);
+        logConnection(change, address);
         changed(change);
       },
     });
@@ -283,12 +284,17 @@ export class Ingest {
       const { reason, faults, sequence } = decoded;
       if (sequence !== undefined) this.#recovery.seen(sequence);
       if (sequence !== undefined && this.#recovery.holdsBack(sequence)) return;
-      if (sequence !== undefined && this.#recovery.canAsk && sequence > this.#sequence.received + 1n) {
-        // It is kept when it comes in its place: here something before it is missing.
-        this.#recovery.ahead(this.#sequence.received + 1n, sequence, `the message with sequence ${sequence}`);
+      if (this.#rejects.hasKept({ ...place, sequence })) {
+        this.#duplicates += 1;
         return;
       }
-      await this.#rejects.keep({ ...place, reason, faults, sequence });
+      const next = this.#sequence.received + 1n;
+      const isAhead = sequence !== undefined && sequence > next;
+      // Where something before it is missing it is kept when it comes in its place, if the engine can be asked.
+      if (!isAhead || !this.#recovery.canAsk)
+        await this.#rejects.keep({ ...place, reason, faults, sequence });
+      if (isAhead) this.#recovery.ahead(next, sequence, `the message with sequence ${sequence}`);
+      else if (sequence !== undefined) throw rejectedStop(sequence, faults);
       return;
     }
     this.#unknownFields += decoded.unknownFields.length;

@@ -96,7 +96,11 @@ export class LeaseKeeper implements HeldLease {
   }
 
   isHeld(): boolean {
-    return !this.#over && this.#leftMs() > 0;
+    if (this.#over) return false;
+    if (this.#leftMs() > 0) return true;
+    // Once it has run out it stays so, also where a clock goes back: who was told no has given up something.
+    this.#expire();
+    return false;
   }
 
   /**
@@ -127,10 +131,7 @@ export class LeaseKeeper implements HeldLease {
 
   async #renew(): Promise<void> {
     const { durationMs } = this.#options;
-    if (!this.isHeld()) {
-      this.#expire();
-      return;
-    }
+    if (!this.isHeld()) return;
     const sent = instant(this.#clocks);
     try {
       this.#renewal += 1n;
@@ -158,7 +159,6 @@ export class LeaseKeeper implements HeldLease {
     this.#expiring = setTimeout(
       () => {
         if (this.isHeld()) this.#watch();
-        else this.#expire();
       },
       Math.max(this.#leftMs(), 1),
     );

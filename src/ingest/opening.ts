@@ -253,7 +253,7 @@ async function lastTradeNumber(options: OpeningOptions, watermark: bigint): Prom
     const row = await readEventRow(cassandra, stream, line);
     const event = row?.event ?? (await readDismissedEvent(cassandra, stream, line));
     if (event?.kind !== 'trade')
-      throw new UnfinishedStreamError(
+      throw new ClosedStreamError(
         `stream ${stream}: trade ${line.id} (sequence ${line.sequence}) has no row: run "settled verify"`,
       );
     return event.outputSequence;

@@ -15,6 +15,9 @@ export const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 /** And so many frames: each takes room of its own, also where nothing is in it. */
 export const KEPT_FRAMES_MAX = 1_024;
 
+/** So many of those that were kept at one place are known again, the newest. */
+const KNOWN_MAX = 1_000;
+
 /** A message that was refused, and why. */
 export interface Refusal {
   readonly frames: readonly Buffer[];
@@ -43,6 +46,9 @@ export interface RejectsOptions {
 export class Rejects {
   readonly #options: RejectsOptions;
   readonly #counts: Record<string, number> = {};
+  /** Digests of what was kept without a sequence after the last one that was accepted. */
+  readonly #kept = new Set<string>();
+  #keptAfter = -1n;
 
   constructor(options: RejectsOptions) {
     this.#options = options;
@@ -53,16 +59,27 @@ export class Rejects {
     return { ...this.#counts };
   }
 
-  /**
-   * Keeps one.
-   *
-   * @throws {@link StreamStopped} `rejected` if it is known which event of the stream it should have been
-   */
+  /** True for one that comes again with what was asked for: it was kept at the same place, and has no number to know it by. */
+  hasKept({
+    frames,
+    sequence,
+    afterSequence,
+  }: Pick<Refusal, 'frames' | 'sequence' | 'afterSequence'>): boolean {
+    const isSame = this.#options.numbered && sequence === undefined && afterSequence === this.#keptAfter;
+    return isSame && this.#kept.has(digestOf(frames));
+  }
+
+  /** Keeps one. */
   async keep(refusal: Refusal): Promise<void> {
-    const { stream, lease, numbered, log } = this.#options;
+    const { stream, lease, log } = this.#options;
     const { reason, sequence, afterSequence, arrival } = refusal;
     const { frames, faults } = withinBounds(refusal);
     await this.#options.write({ ...refusal, stream, lease, arrival: BigInt(arrival), frames, faults });
+    if (afterSequence !== this.#keptAfter) this.#kept.clear();
+    this.#keptAfter = afterSequence;
+    if (sequence === undefined) this.#kept.add(digestOf(refusal.frames));
+    const [oldest = ''] = this.#kept;
+    if (this.#kept.size > KNOWN_MAX) this.#kept.delete(oldest);
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1;
     log.warn(
       {
@@ -74,15 +91,24 @@ export class Rejects {
       },
       'message rejected and kept',
     );
-    if (!numbered || sequence === undefined) return;
-    throw new StreamStopped({
-      reason: 'rejected',
-      sequence: sequence.toString(),
-      message:
-        `the message with sequence ${sequence} is no valid event: ${faults.join('; ')}. It is kept in ` +
-        `rejected_messages. Let the engine send it again, corrected, then start the ingest again`,
-    });
   }
+}
+
+/** The stop at a message that is no valid event, where it is known which event of a numbered stream it should have been. */
+export function rejectedStop(sequence: bigint, faults: readonly string[]): StreamStopped {
+  return new StreamStopped({
+    reason: 'rejected',
+    sequence: sequence.toString(),
+    message:
+      `the message with sequence ${sequence} is no valid event: ${faults.join('; ')}. It is kept in ` +
+      `rejected_messages. Let the engine send it again, corrected, then start the ingest again`,
+  });
+}
+
+function digestOf(frames: readonly Buffer[]): string {
+  const digest = createHash('sha256');
+  for (const frame of frames) digest.update(`${frame.length} `).update(frame);
+  return digest.digest('hex');
 }
 
 /** All frames, or as many as may be kept, with a fault that says what is not and proves what it was. */

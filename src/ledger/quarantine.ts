@@ -1,7 +1,7 @@
 /**
  * Quarantined events: valid events that conflict with the balances, kept with what was expected and found, so that a
- * person can look, and what people decided about them, so that a workflow's new run knows it too (I6). Written at the
- * default clock: the newest finding and the newest decision about an event stand.
+ * person can look, and what people decided about them, so that a workflow's new run knows it too (I6). Findings
+ * are written at the default clock: the newest stands; of decisions the last one does.
  */
 import type { Client, types } from 'cassandra-driver';
 import { parseRow } from '../domain/chunk.ts';
@@ -71,16 +71,27 @@ export async function writeQuarantined(
   );
 }
 
-/** Keeps a person's decision about a quarantined event. */
+/**
+ * Keeps a person's decision about a quarantined event. It is written at a later time than the one that is there, whatever the
+ * clock of whoever wrote that said: an attempt that takes over must not be outdone by the one that it finishes.
+ */
 export async function writeDecision(
   client: Client,
   stream: string,
   sequence: bigint,
   { word, who, why, atMs }: Decided,
 ): Promise<void> {
+  const before = await client.execute(
+    'SELECT WRITETIME(decision) AS written FROM quarantined_events WHERE stream = ? AND sequence = ?',
+    [stream, sequence],
+    { prepare: true },
+  );
+  const written = (before.first() as types.Row | null)?.['written'] as bigint | null | undefined;
+  const now = BigInt(Date.now()) * 1_000n;
+  const time = written !== undefined && written !== null && written >= now ? written + 1n : now;
   await client.execute(
-    'UPDATE quarantined_events SET decision = ?, decided_by = ?, decided_why = ?, decided_at = ? WHERE stream = ? AND sequence = ?',
-    [word, who, why, new Date(atMs), stream, sequence],
+    'UPDATE quarantined_events USING TIMESTAMP ? SET decision = ?, decided_by = ?, decided_why = ?, decided_at = ? WHERE stream = ? AND sequence = ?',
+    [time, word, who, why, new Date(atMs), stream, sequence],
     { prepare: true },
   );
 }

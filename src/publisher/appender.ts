@@ -24,11 +24,20 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+interface Group {
+  readonly events: number;
+  readonly bytes: number;
+  readonly last: bigint;
+}
+const NO_GROUP: Group = { events: 0, bytes: 0, last: 0n };
+
 /** Appends to an outbox in groups. */
 export class Appender {
   readonly #options: AppenderOptions;
   #waiting: Waiting[] = [];
   #bytes = 0;
+  /** What is being written; the outbox counts it once it is synced. */
+  #group = NO_GROUP;
   #next: bigint;
   #pumping: Promise<void> | undefined;
   #isWoken = false;
@@ -44,9 +53,10 @@ export class Appender {
     return this.#next;
   }
 
-  /** Events that wait, and the bytes of their messages. */
+  /** Events that wait or are being written, and the bytes of their messages: all that the outbox does not count yet. */
   get waiting(): { readonly events: number; readonly bytes: number } {
-    return { events: this.#waiting.length, bytes: this.#bytes };
+    const { events, bytes } = this.#group.last > this.#options.outbox.last ? this.#group : NO_GROUP;
+    return { events: events + this.#waiting.length, bytes: bytes + this.#bytes };
   }
 
   /** Throws if nothing more is taken: after {@link close}, and after a write that failed. */
@@ -99,6 +109,8 @@ export class Appender {
   }
 
   async #append(group: readonly Waiting[]): Promise<void> {
+    const bytes = group.reduce((sum, { data }) => sum + data.length, 0);
+    this.#group = { events: group.length, bytes, last: group.at(-1)!.sequence };
     try {
       await this.#options.outbox.append(group.map(({ data }) => data));
     } catch (cause) {
@@ -106,6 +118,7 @@ export class Appender {
       for (const one of group) one.reject(error);
       throw error;
     }
+    this.#group = NO_GROUP;
     for (const one of group) one.resolve(one.sequence);
     this.#options.appended();
   }

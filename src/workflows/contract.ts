@@ -290,6 +290,8 @@ export interface PartitionInput {
     readonly dismissed?: readonly string[];
     /** Sequences whose dismissal was begun: they can only be dismissed. */
     readonly dismissing?: readonly string[];
+    /** Until then an attempt at one of these that nobody hears may be running, ms since the epoch. */
+    readonly lingersUntilMs?: number;
   };
 }
 

@@ -40,6 +40,8 @@ export class Decisions {
   #known: boolean;
   readonly #dismissed: Set<string>;
   readonly #dismissing: Set<string>;
+  /** Until then an attempt at a dismissal that nobody hears may be running, and begin it, ms since the epoch. */
+  #lingersUntilMs: number;
   #isDeciding = false;
 
   constructor(options: DecisionsOptions) {
@@ -48,6 +50,8 @@ export class Decisions {
     this.#known = carried?.dismissed !== undefined;
     this.#dismissed = new Set(carried?.dismissed);
     this.#dismissing = new Set(carried?.dismissing);
+    const isBegun = this.#dismissing.size > 0;
+    this.#lingersUntilMs = carried?.lingersUntilMs ?? (isBegun ? this.#lingersFromNow() : 0);
   }
 
   /** True where the database must be asked which events were dismissed. */
@@ -61,11 +65,14 @@ export class Decisions {
   }
 
   /** What the next run must know. */
-  get carried(): { readonly dismissed?: readonly string[]; readonly dismissing?: readonly string[] } {
+  get carried(): Pick<NonNullable<PartitionInput['carried']>, 'dismissed' | 'dismissing' | 'lingersUntilMs'> {
     const newest = [...this.#dismissed].sort(compareDecimals).slice(-DISMISSED_KEPT_MAX);
     return {
       ...(this.#known && { dismissed: newest }),
-      ...(this.#dismissing.size > 0 && { dismissing: this.dismissing }),
+      ...(this.#dismissing.size > 0 && {
+        dismissing: this.dismissing,
+        lingersUntilMs: this.#lingersUntilMs,
+      }),
     };
   }
 
@@ -158,22 +165,33 @@ export class Decisions {
     const { stream, partition } = input;
     if (!runtime.decide) return refused('unavailable', 'nobody carries out decisions here', halt.current);
     const isDismissal = decision === 'dismiss';
-    const wasBegun = this.#dismissing.has(sequence);
+    const mayBegin = this.#dismissing.has(sequence) && runtime.now() < this.#lingersUntilMs;
     if (isDismissal) this.#dismissing.add(sequence);
     const order = { stream, partition, decision, sequence, who, why };
     const budgetMs = ATTEMPTS_LONG * input.limits.activityMsMax;
     const ending = await runtime.decide(order, `${decision} of sequence ${sequence}`, budgetMs);
     if (ending.kind === 'unknown') {
+      if (isDismissal) this.#lingersUntilMs = this.#lingersFromNow();
       const message = isDismissal
         ? `it is not known how far the dismissal of sequence ${sequence} came (${ending.problem}): repeat it`
         : `the decision could not be recorded (${ending.problem}); nothing is changed`;
       return refused('unavailable', message, halt.current);
     }
     if (ending.kind === 'refused') {
-      if (!wasBegun) this.#dismissing.delete(sequence);
+      // One that was begun by an earlier attempt is not refused. So nothing is begun, unless such an attempt still runs.
+      if (mayBegin) {
+        const at = new Date(this.#lingersUntilMs).toISOString();
+        const message = `${ending.message}. An earlier attempt at the dismissal may still be running: repeat it after ${at}`;
+        return refused('unavailable', message, halt.current);
+      }
+      this.#dismissing.delete(sequence);
       return refused(ending.reason, ending.message, halt.current);
     }
     return this.#done(sequence, isDismissal, ending);
+  }
+
+  #lingersFromNow(): number {
+    return this.#options.runtime.now() + this.#options.input.limits.activityMsMax;
   }
 
   #done(

@@ -112,11 +112,16 @@ describe('several streams in one database', () => {
   });
 });
 
-describe('a stream that goes on', () => {
+describe.each([
+  ['a stream that goes on', 0],
+  ['a stream that goes on beside one that is further', 900],
+])('%s', (_what, tradesBeside) => {
   let database: TestDatabase;
 
   beforeAll(async () => {
     database = await freshKeyspace();
+    const beside = { stream: 'beside', trades: tradesBeside, users: 5, firstUser: 10_000n, seed: 3 };
+    if (tradesBeside > 0) await settleStream(database.client, beside);
   });
   afterAll(() => database.drop());
 

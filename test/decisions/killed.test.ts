@@ -96,6 +96,12 @@ describe('a dismissal', () => {
     await running.close();
     const { client } = rig.database;
     await writeDecision(client, stream, 2n, { word: 'dismiss', who: 'ann', why: 'begun', atMs: Date.now() });
+    // By a worker whose clock was an hour ahead.
+    await client.execute(
+      "UPDATE quarantined_events USING TIMESTAMP ? SET decision = 'dismiss' WHERE stream = ? AND sequence = 2",
+      [BigInt(Date.now() + 3_600_000) * 1_000n, stream],
+      { prepare: true },
+    );
     expect(await decide(rig, stream, 1, 'retry', 2)).toMatchObject({
       outcome: 'refused',
       reason: 'dismissal-begun',

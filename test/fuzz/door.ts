@@ -140,29 +140,22 @@ export class Door {
     }
   }
 
-  /** It must be kept, and stop a numbered stream only where its number was read. */
+  /** It must be kept, once where it comes again, and have a number only in a numbered stream. */
   async #reject(frames: Frames, reason: string, faults: readonly string[], sequence?: bigint): Promise<void> {
     const keptBefore = this.#kept;
-    const isNamed = await this.#rejects
-      .keep({
-        frames,
-        receivedAtMs: RECEIVED_AT_MS,
-        arrival: this.#messages,
-        reason,
-        faults,
-        sequence,
-        afterSequence: this.#sequence.received,
-      })
-      .then(
-        () => false,
-        (error: unknown) => {
-          if (error instanceof StreamStopped && error.stop.reason === 'rejected') return true;
-          throw error;
-        },
-      );
-    if (this.#kept !== keptBefore + 1) this.#fail('a rejected message was not kept once', frames);
-    if (isNamed !== (this.#dialect === 'numbered' && sequence !== undefined))
-      this.#fail('a rejected message stops a stream just where its number is known', frames);
+    const afterSequence = this.#sequence.received;
+    const place = { frames, sequence, afterSequence };
+    const isAgain = this.#rejects.hasKept(place);
+    if (!isAgain) {
+      const rest = { receivedAtMs: RECEIVED_AT_MS, arrival: this.#messages, reason, faults };
+      await this.#rejects.keep({ ...place, ...rest });
+      if (this.#kept !== keptBefore + 1) this.#fail('a rejected message was not kept once', frames);
+    }
+    const isKnown = this.#dialect === 'numbered' && sequence === undefined;
+    if (this.#rejects.hasKept(place) !== isKnown)
+      this.#fail('a rejected message without a number is known again, in a numbered stream', frames);
+    if (sequence !== undefined && this.#dialect !== 'numbered')
+      this.#fail('a message of a classic stream has a number', frames);
     this.tally.rejected[reason] = (this.tally.rejected[reason] ?? 0) + 1;
   }
 

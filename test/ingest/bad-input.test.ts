@@ -122,6 +122,30 @@ describe('bad input', () => {
     });
   });
 
+  test('that comes again at its place is not kept again, but counted', async () => {
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const running = await rig.ingest({ stream, endpoint: engine.endpoint });
+    const garbage = message('{"sequence_id": 2, ');
+    await rig.send(engine, [good(1), garbage, good(1), garbage, message('{"sequence_id": 3, '), garbage]);
+    await until('all came', () => running.ingest.progress.messages === 6);
+    expect(running.ingest.progress).toMatchObject({ duplicates: 3, rejected: { 'invalid-json': 2 } });
+    await running.close();
+    expect(await rig.rejected(stream)).toHaveLength(2);
+  });
+
+  test('behind a hole is kept, and does not hide it where nobody can be asked', async () => {
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const running = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, [good(1), message(deposit(5, { amount: 0n }))]);
+    expect(await running.ended).toMatchObject({
+      stop: { reason: 'hole', sequence: '2', stated: '5' },
+      progress: { watermark: '1', rejected: { 'not-positive': 1 } },
+    });
+    expect(await rig.rejected(stream)).toMatchObject([{ sequence: 5n, afterSequence: 1n }]);
+  });
+
   test('in place of an event leaves a hole, at which the stream stops', async () => {
     const stream = rig.stream();
     const engine = await rig.engine();

@@ -57,6 +57,16 @@ describe('the holder of a lease', () => {
     expect(lease.isHeld()).toBe(false);
   });
 
+  test('does not get it back by a clock that is set forward and back', async () => {
+    const clocks = new Clocks();
+    const lease = keeper(600_000, never, clocks);
+    clocks.wall += 540_000;
+    expect(lease.isHeld()).toBe(false);
+    clocks.wall -= 540_000;
+    expect(lease.isHeld()).toBe(false);
+    expect(await lease.ended).toMatchObject({ kind: 'expired' });
+  });
+
   test('counts from before the renewal was sent, not from its answer', async () => {
     const clocks = new Clocks();
     let answer: (ours: boolean) => void = () => undefined;

@@ -182,6 +182,15 @@ describe('a full outbox', () => {
     await vi.waitFor(async () => expect(await publisher.publish(deposit())).toBe(4n));
   });
 
+  test('refuses also what would be beyond it together with what is being written', async () => {
+    const publisher = await publisherOf({ eventsMax: 3, whenFull: 'refuse' });
+    const written = [1, 2, 3].map(() => publisher.publish(deposit()));
+    await new Promise(setImmediate);
+    await expect(publisher.publish(deposit())).rejects.toThrow(OutboxFullError);
+    expect(await Promise.all(written)).toEqual([1n, 2n, 3n]);
+    expect(publisher.status).toMatchObject({ last: 3n, waiting: 0 });
+  });
+
   test('is bounded in bytes as well', async () => {
     const publisher = await publisherOf({ bytesMax: 1024 * 1024, whenFull: 'refuse' });
     const note = `,"note":"${'x'.repeat(16_000)}"}`;
@@ -257,6 +266,7 @@ describe('an ingest that asks', () => {
     const first = peerOf(publisher);
     await first.say({ type: 'settled', stream: 'main', upTo: 5n, lease: 1n });
     await first.until(20);
+    await vi.waitFor(() => expect(publisher.status.settledUpTo).toBe(5n));
     first.close();
     expect(await peerOf(publisher).numbers(15)).toEqual(range(6, 20));
   });

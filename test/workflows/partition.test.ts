@@ -325,6 +325,29 @@ describe('doubt', () => {
   });
 });
 
+describe('a dismissal of which nobody knows how far it came', () => {
+  test('can only be repeated, until it is refused at a time when no attempt at it can be running', async () => {
+    const limits = { activityMsMax: 2_000 };
+    const partition = await start((request) => all(request, conflict('write-time')), limits);
+    await partition.send(partition.chunk(1, 1));
+    partition.decideEnding = 'never';
+    expect(await partition.decide('dismiss', '1')).toMatchObject({ reason: 'unavailable' });
+    partition.decideEnding = 'refused';
+    expect(await partition.decide('dismiss', '1')).toMatchObject({
+      reason: 'unavailable',
+      message: expect.stringMatching(/may still come\. An earlier attempt .* repeat it after 20.*Z/),
+    });
+    expect((await partition.status()).dismissing).toEqual(['1']);
+    expect(await partition.decide('retry', '1')).toMatchObject({ reason: 'dismissal-begun' });
+    await delay(limits.activityMsMax);
+    expect(await partition.decide('dismiss', '1')).toMatchObject({ reason: 'behind' });
+    expect((await partition.status()).dismissing).toBeUndefined();
+    partition.decideEnding = 'done';
+    expect(await partition.decide('retry', '1')).toMatchObject({ outcome: 'done', lifted: {} });
+    expect(await partition.send(partition.chunk(1, 1, { try: 2 }))).toMatchObject({ outcome: 'halted' });
+  });
+});
+
 describe('a lease', () => {
   test('older than one that was seen is refused by name, and leaves no trace', async () => {
     const partition = await start();
