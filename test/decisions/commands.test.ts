@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { partitionOf } from '../../src/domain/partition.ts';
 import { DECIDE_UPDATE, partitionWorkflowId } from '../../src/workflows/contract.ts';
 import { PARTITIONS, Rig, until } from '../ingest/rig.ts';
+import { allBalances, changeByHand, putBack, type BalanceRow } from '../support/by-hand.ts';
 import { Stating } from './engine.ts';
 import { settled, settledJson, untilHalted } from './support.ts';
 
@@ -116,6 +117,53 @@ describe('a stream that is held up', () => {
       { decision: 'retry', sequence: '2', who: expect.any(String), why: 'hope' },
       { decision: 'dismiss', sequence: '2', who: 'bea', why: 'the engine was wrong' },
     ]);
+  }, 120_000);
+});
+
+describe('an event that conflicts with what a hand did', () => {
+  test('settles by retry or resume once that is mended, and waits for an ingest where there is none', async () => {
+    await rig.startWorker();
+    const stream = rig.stream();
+    const engine = await rig.engine();
+    const running = await rig.ingest({ stream, endpoint: engine.endpoint });
+    const stating = new Stating().ledger('DEPOSIT', 1, 0, 10);
+    await rig.send(engine, stating.messages);
+    await running.untilSettled(1);
+    const { client } = rig.database;
+    /** The next event, which conflicts with what a hand did just before, and what was there before that. */
+    const conflictingNext = async (): Promise<readonly BalanceRow[]> => {
+      const before = await allBalances(client);
+      await changeByHand(client, 1n, 2);
+      stating.ledger('DEPOSIT', 1, stating.sequence, 5);
+      await rig.send(engine, stating.messages.slice(-1));
+      await untilHalted(running, stating.sequence);
+      return before;
+    };
+    const mended = async (before: readonly BalanceRow[]): Promise<void> => {
+      await rig.stopWorker();
+      await putBack(client, 1n, 2, before);
+      await rig.startWorker();
+    };
+
+    await mended(await conflictingNext());
+    const retried = await settledJson(rig, stream, 'quarantine', 'retry', '2', '--why', 'mended');
+    expect(retried).toMatchObject({ code: 0, json: { outcome: 'settled', state: 'settled' } });
+
+    await mended(await conflictingNext());
+    const resumed = await settled(rig, stream, 'partition', 'resume', PARTITION, '--why', 'mended');
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(resumed.stdout).toContain('goes on: deposit (sequence 3) is decided again');
+    await running.untilSettled(3);
+
+    const before = await conflictingNext();
+    await running.close();
+    await mended(before);
+    const waiting = await settledJson(rig, stream, 'quarantine', 'retry', '4', '--why', 'mended');
+    expect(waiting).toMatchObject({ code: 4, json: { outcome: 'not-yet' } });
+    const again = await rig.ingest({ stream, endpoint: engine.endpoint });
+    await rig.send(engine, stating.messages.slice(-2));
+    await again.untilSettled(4);
+    expect(await rig.audit(stream)).toMatchObject({ ok: true, counts: { events: 4 } });
   }, 120_000);
 });
 

@@ -11,6 +11,7 @@ import { decidePartition } from '../../src/cli/decide.ts';
 import { Child } from '../../src/cli/demo/child.ts';
 import { streamStatuses } from '../../src/cli/stream-status.ts';
 import type { Frames } from '../../src/publisher/push.ts';
+import { allBalances, changeByHand, putBack } from '../support/by-hand.ts';
 import { Rig, simulated, until } from './rig.ts';
 
 let rig: Rig;
@@ -109,12 +110,8 @@ describe('a conflict', () => {
     const user = BigInt(/"user_id":(\d+)/.exec(locking)![1]!);
     const asset = Number(/"currency":(\d+)/.exec(locking)![1]!);
     const { client } = rig.database;
-    const { rows } = await client.execute('SELECT * FROM user_balances', [], { prepare: true });
-    await client.execute(
-      'UPDATE user_balances SET available = 1 WHERE user_id = ? AND asset_id = ?',
-      [user, asset],
-      { prepare: true },
-    );
+    const rows = await allBalances(client);
+    await changeByHand(client, user, asset);
     void rig.send(engine, messages.slice(half)).catch(() => undefined);
     await until('the partition is halted', () => running.ingest.progress.halted.length > 0, 40_000);
     await until('the bound is reached, and all before the halt is settled', () => {
@@ -156,9 +153,8 @@ describe('a conflict', () => {
     const quarantined = await client.execute('SELECT * FROM quarantined_events', [], { prepare: true });
     expect(quarantined.rows.map((row) => `${row['sequence']}`)).toContain(conflict.sequence);
 
-    // A table is not emptied while anybody settles: what they committed since it was read would be gone.
     await rig.stopWorker();
-    await mend(user, asset, rows);
+    await putBack(client, user, asset, rows);
     await rig.startWorker();
     for (const { partition } of running.ingest.progress.halted)
       await decidePartition(
@@ -172,35 +168,6 @@ describe('a conflict', () => {
     expect((await rig.audit(stream, oracle)).findings).toEqual([]);
   }, 90_000);
 
-  /** Puts a balance back as it was before a hand changed it: only emptying the table takes the hand's timestamp away. */
-  async function mend(
-    user: bigint,
-    asset: number,
-    before: readonly { [column: string]: unknown }[],
-  ): Promise<void> {
-    const { client } = rig.database;
-    const { rows } = await client.execute('SELECT * FROM user_balances', [], { prepare: true });
-    await client.execute('TRUNCATE user_balances', [], { prepare: false });
-    const columns = [
-      'user_id',
-      'asset_id',
-      'available',
-      'frozen',
-      'version',
-      'updated_at',
-      'last_sequence',
-      'chain',
-    ];
-    const isDamaged = (row: { [column: string]: unknown }): boolean =>
-      row['user_id'] === user && row['asset_id'] === asset;
-    for (const row of [...rows.filter((one) => !isDamaged(one)), ...before.filter(isDamaged)])
-      await client.execute(
-        `INSERT INTO user_balances (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) USING TIMESTAMP ?`,
-        [...columns.map((column) => row[column]), row['version']],
-        { prepare: true },
-      );
-  }
-
   test('does not keep an ingest from closing, which says what is unsettled', async () => {
     const { messages } = simulated({ trades: 40 });
     await rig.startWorker();
@@ -209,11 +176,7 @@ describe('a conflict', () => {
     const running = await rig.ingest({ stream, endpoint: engine.endpoint });
     await rig.send(engine, messages.slice(0, 9));
     await running.untilSettled(9);
-    await rig.database.client.execute(
-      'UPDATE user_balances SET available = 1 WHERE user_id = 1001 AND asset_id = 2',
-      [],
-      { prepare: true },
-    );
+    await changeByHand(rig.database.client, 1001n, 2);
     await rig.send(engine, messages.slice(9));
     await until('the partition is halted', () => running.ingest.progress.halted.length > 0, 40_000);
     const startedMs = Date.now();

@@ -87,7 +87,9 @@ async function retry(sequence: bigint, flags: Flags): Promise<void> {
       return;
     }
     const state = await outcomeOf(session, sequence, decidedAtMs);
-    const view = quarantineView(session.record, (await found(session, sequence)) ?? one);
+    const { cassandra, record } = session;
+    const now = { ...record, watermark: await readWatermark(cassandra, record.stream) };
+    const view = quarantineView(now, (await found(session, sequence)) ?? one);
     print(flags.json, { ...view, outcome: state }, () => [
       state === 'settled'
         ? `${view.event} (sequence ${sequence}) is settled.`
