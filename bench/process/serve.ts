@@ -1,8 +1,8 @@
-import { reasonOf } from '../../src/logging/reason-of.ts';
 /**
  * The child's end of the benchmark's channel: questions come one at a time, each gets one answer, and the process ends
  * with its parent, whatever became of that.
  */
+import { reasonOf } from '../../src/logging/reason-of.ts';
 
 /** What a child is asked, and how it answers. Both go through JSON. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;

@@ -29,7 +29,8 @@ export function createDecideActivities(dismissals: Dismissals): DecideActivities
           run: info.workflowExecution?.runId,
           signal: cancellationSignal,
         });
-        return endingOf(order, outcome);
+        const ending = endingOf(order, outcome);
+        return ending.kind === 'refused' && info.attempt > 1 ? { ...ending, retried: true } : ending;
       } finally {
         stopHeartbeats();
       }

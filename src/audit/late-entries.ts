@@ -2,6 +2,7 @@
  * Entries above the watermark whose event was not there when events were read: their event came while the audit was
  * reading, or is missing. Each is asked for by its key; what is still unexplained goes into the tally, as uneven.
  */
+import type { LedgerEntry } from '../domain/entries.ts';
 import { sequenceBucket } from '../ledger/event-rows.ts';
 import { checkEventRow, EVENT_CELLS } from './event-row.ts';
 import type { LinkedEntry } from './fingerprint.ts';
@@ -27,19 +28,25 @@ export async function resolveLateEntries(run: Run, late: readonly LinkedEntry[])
 
 /** True if an event row stands there from which just this entry follows. */
 export async function bringsEntry(run: Run, linked: LinkedEntry): Promise<boolean> {
-  const { entry } = linked;
   const fingerprint = run.fingerprints.entry(linked);
-  let found = false;
-  const table = entry.eventKind === 'trade' ? 'settled_trades' : 'ledger_events';
-  const params =
-    table === 'settled_trades'
-      ? [entry.eventId]
-      : [entry.stream, sequenceBucket(entry.sequence), entry.sequence];
-  await run.ring.pages(table === 'settled_trades' ? TRADES_OF_ID : LEDGER_EVENT, params, {
+  const brought = await entriesBrought(run, linked.entry);
+  return brought.some((one) => run.fingerprints.entry(one).equals(fingerprint));
+}
+
+/** The entries that follow from the row of an event; none where there is no such row, or a damaged one. */
+export async function entriesBrought(
+  run: Run,
+  event: Pick<LedgerEntry, 'stream' | 'sequence' | 'eventKind' | 'eventId'>,
+): Promise<LinkedEntry[]> {
+  const { stream, sequence, eventKind, eventId } = event;
+  const isTrade = eventKind === 'trade';
+  const brought: LinkedEntry[] = [];
+  const params = isTrade ? [eventId] : [stream, sequenceBucket(sequence), sequence];
+  await run.ring.pages(isTrade ? TRADES_OF_ID : LEDGER_EVENT, params, {
     row(row) {
-      const { entries = [] } = checkEventRow(table, row);
-      found ||= entries.some((one) => run.fingerprints.entry(one).equals(fingerprint));
+      const { entries = [] } = checkEventRow(isTrade ? 'settled_trades' : 'ledger_events', row);
+      brought.push(...entries.filter(({ entry }) => entry.stream === stream && entry.sequence === sequence));
     },
   });
-  return found;
+  return brought;
 }

@@ -56,32 +56,38 @@ export async function readLog(
   let neverTaken = 0n;
   let next = 1n;
   let leaseBefore = 0n;
+  const take = (checked: LineRow): void => {
+    const { line, sequence } = checked;
+    const findings = [...checked.findings];
+    if (sequence > next && next <= watermark)
+      taker.hole(next, sequence - 1n < watermark ? sequence - 1n : watermark);
+    if (sequence >= next) next = sequence + 1n;
+    const tooNew = line !== undefined && newestLease > 0n && line.lease > newestLease;
+    if (line && (tooNew || line.lease < leaseBefore))
+      findings.push({
+        kind: 'line-lease',
+        detail: `line ${sequence} of stream ${stream} has lease ${line.lease}, the one before it ${leaseBefore}, the newest is ${newestLease}`,
+        table: 'stream_log',
+        stream,
+        sequence: `${sequence}`,
+        columns: ['lease'],
+      });
+    if (line && !tooNew && sequence <= watermark) leaseBefore = line.lease;
+    taker.line({ ...checked, findings });
+  };
+  // Another ingest may have taken the stream over while the log was being read.
+  const takeNewer = async (checked: LineRow, lease: bigint): Promise<void> => {
+    newestLease = await readLease(client, stream);
+    if (lease > newestLease) neverTaken = lease;
+    take(checked);
+  };
   for (const bucket of buckets)
     await ring.pages(SELECT_BUCKET, [stream, bucket], {
-      async row(row) {
+      row(row) {
         const checked = lineRow(stream, row);
-        const findings = [...checked.findings];
-        const { line, sequence } = checked;
-        if (sequence > next && next <= watermark)
-          taker.hole(next, sequence - 1n < watermark ? sequence - 1n : watermark);
-        if (sequence >= next) next = sequence + 1n;
-        // Another ingest may have taken the stream over while the log was being read.
-        if (line && newestLease > 0n && line.lease > newestLease && line.lease !== neverTaken) {
-          newestLease = await readLease(client, stream);
-          if (line.lease > newestLease) neverTaken = line.lease;
-        }
-        const tooNew = line !== undefined && newestLease > 0n && line.lease > newestLease;
-        if (line && (tooNew || line.lease < leaseBefore))
-          findings.push({
-            kind: 'line-lease',
-            detail: `line ${sequence} of stream ${stream} has lease ${line.lease}, the one before it ${leaseBefore}, the newest is ${newestLease}`,
-            table: 'stream_log',
-            stream,
-            sequence: `${sequence}`,
-            columns: ['lease'],
-          });
-        if (line && !tooNew && sequence <= watermark) leaseBefore = line.lease;
-        taker.line({ ...checked, findings });
+        const { lease = 0n } = checked.line ?? {};
+        if (newestLease > 0n && lease > newestLease && lease !== neverTaken) return takeNewer(checked, lease);
+        return take(checked);
       },
     });
   if (next <= watermark) taker.hole(next, watermark);

@@ -3,13 +3,15 @@
  * is not reported as well.
  */
 import { balanceName, type BalanceKey } from '../domain/balance.ts';
-import { entriesOf } from '../domain/entries.ts';
-import { readEventRow } from '../ledger/event-lookup.ts';
-import { readLine } from '../ledger/stream-log.ts';
+import type { EventKind } from '../domain/event.ts';
+import { sequenceBucket } from '../ledger/event-rows.ts';
 import type { EndState } from './fingerprint.ts';
 import type { Finding, FindingKind } from './finding.ts';
-import { differingColumns } from './in-flight.ts';
+import { differingColumns, endOfEntry } from './in-flight.ts';
+import { entriesBrought } from './late-entries.ts';
 import type { Run } from './run.ts';
+
+const LINE = 'SELECT kind, id FROM stream_log WHERE stream = ? AND bucket = ? AND sequence = ?';
 
 interface Account {
   balance?: EndState;
@@ -103,20 +105,19 @@ export class SuspectEnds {
   }
 }
 
-/** True where an event above the watermark of its stream brought the balance to where it is. */
-async function isMoving({ client, streams }: Run, balance: EndState): Promise<boolean> {
+/** True where an event above the watermark of its stream brought the balance to just where it is. */
+async function isMoving(run: Run, balance: EndState): Promise<boolean> {
   const { userId, assetId, version, lastSequence } = balance;
-  for (const { stream, watermark } of streams.values()) {
+  for (const { stream, watermark } of run.streams.values()) {
     if (lastSequence <= watermark) continue;
-    const line = await readLine(client, stream, lastSequence);
-    const row = line && (await readEventRow(client, stream, line));
-    const brings = row && entriesOf(stream, row.event, row.legs);
-    if (
-      brings?.some(
-        (entry) => entry.userId === userId && entry.assetId === assetId && entry.version === version,
-      )
-    )
-      return true;
+    const line = await run.ring.first(LINE, [stream, sequenceBucket(lastSequence), lastSequence]);
+    const [eventKind, eventId] = [line?.['kind'] as EventKind | null, line?.['id'] as bigint | null];
+    if (!eventKind || eventId === null) continue;
+    const brought = await entriesBrought(run, { stream, sequence: lastSequence, eventKind, eventId });
+    const own = brought.find(
+      ({ entry }) => entry.userId === userId && entry.assetId === assetId && entry.version === version,
+    );
+    if (own && differingColumns(balance, endOfEntry(own.entry)).length === 0) return true;
   }
   return false;
 }

@@ -4,8 +4,8 @@ import type { Dealer, Pull, Push, Router } from 'zeromq';
 /**
  * Tells when a peer is there, and when one is gone. ZeroMQ announces the end of every connection alike, also of one that never
  * spoke ZeroMQ (a port scan) or was refused, and does not say whose it was. So an end counts as a peer's only where
- * no other connection is open that it may have been: a peer may be thought to be there a little longer, until the stranger
- * beside it is gone (30 s at most), but none that is there is ever thought to be gone.
+ * no other connection is open that it may have been: a peer may be thought to be there as long as a stranger is connected
+ * beside it (with CURVE 30 s at most), but none that is there is ever thought to be gone.
  */
 export function watchPeers(
   socket: Push | Router | Pull | Dealer,

@@ -45,7 +45,7 @@ export type Calculation =
       readonly field: 'available' | 'frozen';
       readonly found: bigint;
       readonly wouldBe: bigint;
-      /** The least (`negative-balance`) or most (`overflow`) that `found` had to be; cut to 63 bits, as `found` is. */
+      /** The least (`negative-balance`) or most (`overflow`) that `found` had to be for that step; cut to 63 bits, as `found` is. */
       readonly expected: bigint;
     };
 

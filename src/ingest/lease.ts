@@ -1,9 +1,9 @@
-import { reasonOf } from '../logging/reason-of.ts';
 /**
  * A lease in the hands of an ingest: which number it has, and until when. It is renewed at a third of its duration, and
  * good from before the renewal was sent, by this process's own clocks alone. Whoever sends anything asks first, since a
  * process that was stopped for a while does not know it: when it goes on, its clocks have gone on without it.
  */
+import { reasonOf } from '../logging/reason-of.ts';
 
 /** Each side leaves so much of the duration to the other: pauses of processes, clocks that run at other speeds. */
 const MARGIN_SHARE = 0.1;
@@ -144,7 +144,8 @@ export class LeaseKeeper implements HeldLease {
         return;
       }
       // One that was acknowledged only after the lease had run out comes too late: sockets are closed by then.
-      if (this.isHeld()) this.#sent = sent;
+      if (!this.isHeld()) return;
+      this.#sent = sent;
       this.#problem = undefined;
       this.#schedule(durationMs / 3);
     } catch (error) {

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { balanceName } from '../domain/balance.ts';
 import { entriesOf, type LedgerEntry } from '../domain/entries.ts';
 import { isTradeLine, readEventRow } from '../ledger/event-lookup.ts';
+import type { EventRow } from '../ledger/event-rows.ts';
 import { readDismissedEvent } from '../ledger/quarantine.ts';
 import type { CassandraStorage } from '../ledger/storage.ts';
 import { linesAbove, linesDown, writeLines, writesOf, type StreamLine } from '../ledger/stream-log.ts';
@@ -29,6 +30,9 @@ import { partitionStatus } from './update-sender.ts';
 const QUERY_MS_MAX = 5_000;
 /** Our clock and the server's may differ by so much, ms. */
 const CLOCK_SKEW_MS_MAX = 1_000;
+
+/** What an attempt has sent lands within the batch log's time, ms; here with room. */
+const LANDING_MS_MAX = 35_000;
 
 /** Rows of events read at once. */
 const ROWS_AT_ONCE = 64;
@@ -101,7 +105,7 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
   if (options.dialect === 'classic' && record.stopped !== undefined && options.afterStop !== true)
     throw new ClosedStreamError(stillStopped(stream, record.stopped));
   const deadline = Date.now() + options.unfinishedMsMax;
-  if (options.dialect === 'classic') await untilNothingUnfinished(options, deadline);
+  const quietAtMs = options.dialect === 'classic' ? await untilNothingUnfinished(options, deadline) : 0;
   const start = await readWatermark(cassandra, stream);
   const lines = new Map<bigint, StreamLine>();
   for await (const line of linesAbove(cassandra, stream, start)) lines.set(line.sequence, line);
@@ -109,7 +113,7 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
   const opening =
     options.dialect === 'numbered'
       ? { lease, watermark: start, linesAbove: lines, lastTradeNumber: 0n }
-      : await openClassic(options, lease, start, [...lines.values()], deadline);
+      : await openClassic(options, start, [...lines.values()], deadline, quietAtMs + LANDING_MS_MAX);
   // Where it is not seen, too: what a former ingest wrote late must not stay on a stream that runs.
   if (record.stopped !== undefined || options.dialect === 'numbered')
     await writeStopped(cassandra, stream, '');
@@ -118,14 +122,14 @@ export async function openIngestStream(options: OpeningOptions): Promise<Opening
 
 async function openClassic(
   options: OpeningOptions,
-  lease: bigint,
   start: bigint,
   lines: readonly StreamLine[],
   deadline: number,
+  landedByMs: number,
 ): Promise<Opening> {
-  const watermark = await settleLines(options, start, lines, deadline);
+  const watermark = await settleLines(options, start, lines, deadline, Math.min(deadline, landedByMs));
   return {
-    lease,
+    lease: options.lease,
     watermark,
     linesAbove: new Map(),
     lastTradeNumber: await lastTradeNumber(options, watermark),
@@ -147,55 +151,69 @@ async function writeAgain(
     );
 }
 
-/** Waits, for a bounded time, until no attempt at an event of a former ingest can be running. */
-async function untilNothingUnfinished(options: OpeningOptions, deadline: number): Promise<void> {
+/**
+ * Waits, for a bounded time, until no attempt at an event of a former ingest can be running.
+ *
+ * @returns when the last that nobody heard may have ended, ms since the epoch; 0 where there was none
+ */
+async function untilNothingUnfinished(options: OpeningOptions, deadline: number): Promise<number> {
   const { stream, partitions } = options;
+  let quietAtMs = 0;
   for (let partition = 0; partition < partitions; partition += 1) {
     for (;;) {
-      const unfinished = await unfinishedOf(options, partition);
-      if (unfinished === undefined) break;
+      const rest = await restOf(options, partition);
+      if (typeof rest === 'number') {
+        quietAtMs = Math.max(quietAtMs, rest);
+        break;
+      }
       if (Date.now() > deadline)
         throw new UnfinishedStreamError(
-          `stream ${stream}: partition ${partition} ${unfinished}. A classic stream opens only when nothing of its ` +
+          `stream ${stream}: partition ${partition} ${rest}. A classic stream opens only when nothing of its ` +
             `former ingest is unfinished: is a worker running?`,
         );
       await sleep(250);
     }
   }
+  return quietAtMs;
 }
 
-/** What may still be going on in a partition, in words; undefined if nothing. */
-async function unfinishedOf(
+/** What may still be going on in a partition, in words; if nothing, since when, ms since the epoch. */
+async function restOf(
   { temporal, stream, lease }: OpeningOptions,
   partition: number,
-): Promise<string | undefined> {
+): Promise<string | number> {
   try {
     const status = await partitionStatus(temporal, stream, partition, QUERY_MS_MAX);
-    if (!status) return undefined;
+    if (!status) return 0;
     if (BigInt(status.lease) > lease) throw new LeaseBehindError(lease, BigInt(status.lease));
     if (status.unfinished > 0) return `still has ${status.unfinished} unfinished Updates`;
-    return status.quietAt !== undefined && Date.parse(status.quietAt) + CLOCK_SKEW_MS_MAX > Date.now()
+    const quietAtMs = status.quietAt === undefined ? 0 : Date.parse(status.quietAt);
+    return quietAtMs + CLOCK_SKEW_MS_MAX > Date.now()
       ? `has an attempt that nobody hears and that may run until ${status.quietAt}`
-      : undefined;
+      : quietAtMs;
   } catch (error) {
     if (error instanceof LeaseBehindError) throw error;
     return `does not answer (${reasonOf(error)})`;
   }
 }
 
-/** Moves the watermark over lines whose events are settled; their entries are written again (I1a). */
+/**
+ * Moves the watermark over lines whose events are settled; their entries are written again (I1a). A row that is not there may
+ * still come until `landedByMs`.
+ */
 async function settleLines(
   options: OpeningOptions,
   start: bigint,
   lines: readonly StreamLine[],
   deadline: number,
+  landedByMs: number,
 ): Promise<bigint> {
   const { cassandra, storage, stream } = options;
   let watermark = start;
   const last = new Map<string, LedgerEntry>();
   for (let at = 0; at < lines.length; at += ROWS_AT_ONCE) {
     const some = lines.slice(at, at + ROWS_AT_ONCE);
-    const rows = await Promise.all(some.map((line) => readEventRow(cassandra, stream, line)));
+    const rows = await Promise.all(some.map((line) => rowWithin(cassandra, stream, line, landedByMs)));
     const entries: LedgerEntry[] = [];
     for (const [index, line] of some.entries()) {
       const row = rows[index];
@@ -215,6 +233,19 @@ async function settleLines(
   await untilBalancesShow(options, [...last.values()], deadline);
   if (watermark > start) await writeWatermark(cassandra, stream, watermark);
   return watermark;
+}
+
+async function rowWithin(
+  cassandra: CassandraClient,
+  stream: string,
+  line: StreamLine,
+  untilMs: number,
+): Promise<EventRow | undefined> {
+  for (;;) {
+    const row = await readEventRow(cassandra, stream, line);
+    if (row || Date.now() >= untilMs) return row;
+    await sleep(250);
+  }
 }
 
 async function writeEntriesAgain(

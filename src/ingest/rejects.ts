@@ -1,5 +1,6 @@
 /**
- * Messages that are no valid event (I6): each is kept byte for byte with its reason and place, counted, and logged once.
+ * Messages that are no valid event (I6): each is kept byte for byte with its reason and place, counted, and logged once. One
+ * without a number that comes again at its place, with what was asked for, is a duplicate.
  * In a numbered stream one whose sequence can be read stops it by name; any other leaves a hole, which decides.
  */
 import { createHash } from 'node:crypto';

@@ -34,6 +34,9 @@ export interface QuarantinedEvent {
  */
 export type DecisionWord = 'resume' | 'retry' | 'dismiss' | 'dismissed';
 
+/** No decision gives way to one before it here. */
+const FINALITY: Readonly<Record<DecisionWord, number>> = { resume: 0, retry: 0, dismiss: 1, dismissed: 2 };
+
 /** A decision as it is kept. */
 export interface Decided {
   readonly word: DecisionWord;
@@ -72,8 +75,9 @@ export async function writeQuarantined(
 }
 
 /**
- * Keeps a person's decision about a quarantined event. It is written at a later time than the one that is there, whatever the
- * clock of whoever wrote that said: an attempt that takes over must not be outdone by the one that it finishes.
+ * Keeps a person's decision about a quarantined event, unless a later step of its dismissal stands there: a dismissal that is
+ * done is not begun again, and one that was begun is not let go, by an attempt that nobody hears any more. It is written at a
+ * later time than what is there, whatever the clock of whoever wrote that said.
  */
 export async function writeDecision(
   client: Client,
@@ -82,13 +86,16 @@ export async function writeDecision(
   { word, who, why, atMs }: Decided,
 ): Promise<void> {
   const before = await client.execute(
-    'SELECT WRITETIME(decision) AS written FROM quarantined_events WHERE stream = ? AND sequence = ?',
+    'SELECT decision, WRITETIME(decision) AS written FROM quarantined_events WHERE stream = ? AND sequence = ?',
     [stream, sequence],
     { prepare: true },
   );
-  const written = (before.first() as types.Row | null)?.['written'] as bigint | null | undefined;
+  const row = before.first() as types.Row | null;
+  const standing = (row?.['decision'] ?? 'resume') as DecisionWord;
+  if (FINALITY[standing] > FINALITY[word]) return;
+  const written = (row?.['written'] ?? 0n) as bigint;
   const now = BigInt(Date.now()) * 1_000n;
-  const time = written !== undefined && written !== null && written >= now ? written + 1n : now;
+  const time = written >= now ? written + 1n : now;
   await client.execute(
     'UPDATE quarantined_events USING TIMESTAMP ? SET decision = ?, decided_by = ?, decided_why = ?, decided_at = ? WHERE stream = ? AND sequence = ?',
     [time, word, who, why, new Date(atMs), stream, sequence],

@@ -115,6 +115,7 @@ export class Appender {
       await this.#options.outbox.append(group.map(({ data }) => data));
     } catch (cause) {
       const error = new OutboxWriteError(group[0]!.sequence, group.at(-1)!.sequence, cause);
+      this.#group = NO_GROUP;
       for (const one of group) one.reject(error);
       throw error;
     }

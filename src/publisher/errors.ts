@@ -1,5 +1,5 @@
-import { reasonOf } from '../logging/reason-of.ts';
 /** What a publisher refuses, each with the numbers that a person needs. */
+import { reasonOf } from '../logging/reason-of.ts';
 
 /** The outbox could not be opened: it is in use, another stream's, or damaged. */
 export class OutboxOpenError extends Error {

@@ -199,8 +199,14 @@ export interface DismissedBalance {
 export type DecideEnding =
   /** Recorded and, for a dismissal, settled as void. */
   | { readonly kind: 'done'; readonly balances: readonly DismissedBalance[] }
-  /** Nothing was written, and nothing will be. */
-  | { readonly kind: 'refused'; readonly reason: DecisionRefusal; readonly message: string };
+  /** Nothing was written, and nothing will be, unless an earlier attempt that nobody hears still runs. */
+  | {
+      readonly kind: 'refused';
+      readonly reason: DecisionRefusal;
+      readonly message: string;
+      /** There was such an attempt. */
+      readonly retried?: boolean;
+    };
 
 /** Why a decision was not carried out. */
 export type DecisionRefusal =

@@ -48,10 +48,14 @@ describe.each([
     if (isSecure) await secureSocket(pull, true, { keys: ours, peers: named(theirs) });
     await pull.bind('tcp://127.0.0.1:*');
     const endpoint = pull.lastEndpoint ?? '';
-    const push = new Push({ linger: 0 });
-    ends.push(() => push.close());
-    if (isSecure) await secureSocket(push, false, { keys: theirs, peers: named(ours) });
-    push.connect(endpoint);
+    const connected = async (): Promise<Push> => {
+      const push = new Push({ linger: 0 });
+      ends.push(() => push.close());
+      if (isSecure) await secureSocket(push, false, { keys: theirs, peers: named(ours) });
+      push.connect(endpoint);
+      return push;
+    };
+    const first = await connected();
     await vi.waitFor(() => expect(there).toBe(1), 10_000);
 
     await Promise.all([...KNOCKS, ...KNOCKS].map((bytes) => knock(endpoint, bytes)));
@@ -65,7 +69,21 @@ describe.each([
     await vi.waitFor(() => expect(closed).toBe(isSecure ? 8 : 6), 10_000);
     expect({ there, gone }).toEqual({ there: 1, gone: 0 });
 
-    push.close();
-    await vi.waitFor(() => expect(gone).toBe(1), 10_000);
+    // Beside a stranger that stays, a peer's end is not known for one; it comes again all the same.
+    const staying = connect(Number(new URL(endpoint).port), '127.0.0.1');
+    ends.push(() => staying.destroy());
+    await new Promise((resolve) => staying.once('connect', resolve));
+    first.close();
+    await vi.waitFor(() => expect(closed).toBe(isSecure ? 9 : 7), 10_000);
+    const second = await connected();
+    await vi.waitFor(() => expect(there).toBe(2), 10_000);
+    staying.destroy();
+    await vi.waitFor(() => expect(closed).toBe(isSecure ? 10 : 8), 10_000);
+    const before = gone;
+    expect(before).toBeLessThanOrEqual(1);
+
+    second.close();
+    await vi.waitFor(() => expect(gone).toBe(before + 1), 10_000);
+    expect({ there, gone }).toEqual({ there: 2, gone: 2 });
   }, 60_000);
 });

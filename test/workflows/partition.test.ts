@@ -327,7 +327,7 @@ describe('doubt', () => {
 
 describe('a dismissal of which nobody knows how far it came', () => {
   test('can only be repeated, until it is refused at a time when no attempt at it can be running', async () => {
-    const limits = { activityMsMax: 2_000 };
+    const limits = { activityMsMax: 4_000 };
     const partition = await start((request) => all(request, conflict('write-time')), limits);
     await partition.send(partition.chunk(1, 1));
     partition.decideEnding = 'never';
@@ -345,6 +345,24 @@ describe('a dismissal of which nobody knows how far it came', () => {
     partition.decideEnding = 'done';
     expect(await partition.decide('retry', '1')).toMatchObject({ outcome: 'done', lifted: {} });
     expect(await partition.send(partition.chunk(1, 1, { try: 2 }))).toMatchObject({ outcome: 'halted' });
+  });
+});
+
+describe('a dismissal that a later attempt refused', () => {
+  test('can only be repeated as long as the one before, which nobody hears, may be running', async () => {
+    const limits = { activityMsMax: 4_000 };
+    const partition = await start((request) => all(request, conflict('write-time')), limits);
+    await partition.send(partition.chunk(1, 1));
+    partition.decideEnding = 'refused-late';
+    expect(await partition.decide('dismiss', '1')).toMatchObject({
+      reason: 'unavailable',
+      message: expect.stringContaining('An earlier attempt at the dismissal may still be running'),
+    });
+    expect((await partition.status()).dismissing).toEqual(['1']);
+    await delay(limits.activityMsMax);
+    partition.decideEnding = 'refused';
+    expect(await partition.decide('dismiss', '1')).toMatchObject({ reason: 'behind' });
+    expect((await partition.status()).dismissing).toBeUndefined();
   });
 });
 

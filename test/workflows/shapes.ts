@@ -146,6 +146,23 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     return partition;
   },
 
+  async 'dismissal-refused'() {
+    const activityMsMax = 700;
+    const partition = await startPartition((request) => all(request, conflict('negative-balance')), {
+      activityMsMax,
+    });
+    await partition.send(partition.chunk(1, 1));
+    partition.decideEnding = 'never';
+    await partition.decide('dismiss', '1');
+    await delay(activityMsMax);
+    partition.decideEnding = 'refused';
+    await partition.decide('dismiss', '1');
+    partition.decideEnding = 'done';
+    await partition.decide('retry', '1');
+    await partition.send(partition.chunk(1, 1, { try: 2 }));
+    return partition;
+  },
+
   async 'dismissed-and-continued'() {
     const partition = await startPartition(
       (request) => request.events.map(({ event }) => (event.sequence === 1n ? conflict('gap') : SETTLED)),

@@ -195,7 +195,7 @@ export class PartitionUnderTest {
   }
 
   /** How the activity that carries decisions out ends: the database's part is tested elsewhere. */
-  decideEnding: 'done' | 'never' | 'refused' = 'done';
+  decideEnding: 'done' | 'never' | 'refused' | 'refused-late' = 'done';
   readonly orders: DecideOrder[] = [];
 
   get activities(): ReturnType<typeof createSettleActivities> & DecideActivities {
@@ -205,8 +205,13 @@ export class PartitionUnderTest {
   async #carryOut(order: DecideOrder): Promise<DecideEnding> {
     this.orders.push(order);
     if (this.decideEnding === 'never') throw new Error('the database is away');
-    if (this.decideEnding === 'refused')
-      return { kind: 'refused', reason: 'behind', message: 'an earlier event may still come' };
+    if (this.decideEnding !== 'done')
+      return {
+        kind: 'refused',
+        reason: 'behind',
+        message: 'an earlier event may still come',
+        ...(this.decideEnding === 'refused-late' && { retried: true }),
+      };
     return { kind: 'done', balances: [] };
   }
 

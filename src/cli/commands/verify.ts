@@ -80,7 +80,11 @@ function describe(report: AuditReport): string[] {
   if (report.findingsTotal > report.findings.length)
     lines.push(`… and ${report.findingsTotal - report.findings.length} more`);
   if (!report.complete)
-    lines.push('So much differs that only a part was looked into: verify again when this is repaired.');
+    lines.push(
+      report.findingsTotal > 0
+        ? 'So much differs that only a part was looked into: verify again when this is repaired.'
+        : 'So much moved meanwhile that only a part was looked into: verify again while streams are quiet.',
+    );
   const against = report.oracle ? ', every balance as the engine has it' : '';
   const seconds = (report.elapsedMs / 1000).toFixed(1);
   lines.push(
