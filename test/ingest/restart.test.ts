@@ -147,9 +147,10 @@ describe('a numbered ingest that is started again', () => {
     const lease = await rig.stolenLease(stream);
     const second = await rig.ingest({ stream, endpoint: sameEngine.endpoint, lease });
     await rig.send(engine, messages.slice(50, 60));
+    // Lines are written several writes at a time, and whichever of them looks at the lease first says so.
     expect(await first.ended).toMatchObject({
       kind: 'stopped',
-      stop: { reason: 'lease-lost', sequence: '51' },
+      stop: { reason: 'lease-lost', sequence: expect.stringMatching(/^(5[1-9]|6[01])$/) },
     });
     await rig.send(sameEngine, messages.slice(50));
     await second.untilSettled(messages.length);
