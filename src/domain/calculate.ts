@@ -73,11 +73,11 @@ export function calculate(
         `calculate: leg ${legIndex} of sequence ${event.sequence} is not at its expected version`,
       );
     const start = balance;
+    const first = before[at] ?? start;
     const steps: CalculatedStep[] = [];
     for (const [stepIndex, step] of leg.steps.entries()) {
       const available: bigint = balance.available + step.availableChange;
       const frozen: bigint = balance.frozen + step.frozenChange;
-      const first = before[at] ?? start;
       if (available < 0n || available > INT64_MAX)
         return outOfRange(leg, 'available', first.available, available);
       if (frozen < 0n || frozen > INT64_MAX) return outOfRange(leg, 'frozen', first.frozen, frozen);

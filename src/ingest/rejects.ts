@@ -66,21 +66,17 @@ export class Rejects {
     sequence,
     afterSequence,
   }: Pick<Refusal, 'frames' | 'sequence' | 'afterSequence'>): boolean {
-    const isSame = this.#options.numbered && sequence === undefined && afterSequence === this.#keptAfter;
+    const isSame = sequence === undefined && afterSequence === this.#keptAfter;
     return isSame && this.#kept.has(digestOf(frames));
   }
 
   /** Keeps one. */
   async keep(refusal: Refusal): Promise<void> {
-    const { stream, lease, log } = this.#options;
+    const { stream, lease, numbered, log } = this.#options;
     const { reason, sequence, afterSequence, arrival } = refusal;
     const { frames, faults } = withinBounds(refusal);
     await this.#options.write({ ...refusal, stream, lease, arrival: BigInt(arrival), frames, faults });
-    if (afterSequence !== this.#keptAfter) this.#kept.clear();
-    this.#keptAfter = afterSequence;
-    if (sequence === undefined) this.#kept.add(digestOf(refusal.frames));
-    const [oldest = ''] = this.#kept;
-    if (this.#kept.size > KNOWN_MAX) this.#kept.delete(oldest);
+    if (numbered && sequence === undefined) this.#remember(refusal);
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1;
     log.warn(
       {
@@ -92,6 +88,14 @@ export class Rejects {
       },
       'message rejected and kept',
     );
+  }
+
+  #remember({ frames, afterSequence }: Refusal): void {
+    if (afterSequence !== this.#keptAfter) this.#kept.clear();
+    this.#keptAfter = afterSequence;
+    this.#kept.add(digestOf(frames));
+    const [oldest = ''] = this.#kept;
+    if (this.#kept.size > KNOWN_MAX) this.#kept.delete(oldest);
   }
 }
 

@@ -179,8 +179,9 @@ export class Decisions {
     }
     if (ending.kind === 'refused') {
       // One that was begun by an earlier attempt is not refused. So nothing is begun, unless such an attempt still runs.
-      if (isDismissal && ending.retried) this.#lingersUntilMs = this.#lingersFromNow();
-      if (mayBegin || (isDismissal && ending.retried)) {
+      const isRetried = isDismissal && ending.retried === true;
+      if (isRetried) this.#lingersUntilMs = this.#lingersFromNow();
+      if (mayBegin || isRetried) {
         const at = new Date(this.#lingersUntilMs).toISOString();
         const message = `${ending.message}. An earlier attempt at the dismissal may still be running: repeat it after ${at}`;
         return refused('unavailable', message, halt.current);

@@ -19,6 +19,7 @@ import { writeLines } from '../../src/ledger/stream-log.ts';
 import type { Frames } from '../../src/publisher/push.ts';
 import { StorageUnavailableError } from '../../src/settlement/settle-request.ts';
 import { PARTITION_LIMITS } from '../../src/workflows/contract.ts';
+import { allBalances, writeBalance } from '../support/by-hand.ts';
 import { recording } from '../wire/messages.ts';
 import { ledger, lineOf } from './events.ts';
 import { Rig, simulated, until } from './rig.ts';
@@ -392,10 +393,10 @@ describe('a classic ingest that is started again', () => {
     await before.close();
     // As if the last batch were visible in part, and the watermark never written.
     const { client } = rig.database;
-    const rows = await client.execute('SELECT * FROM user_balances', [], { prepare: true });
-    const row = rows.rows[0]!;
+    const rows = await allBalances(client);
+    const row = rows[0]!;
     await client.execute('TRUNCATE user_balances', [], { prepare: false });
-    for (const one of rows.rows.slice(1)) await rewriteBalance(one);
+    for (const one of rows.slice(1)) await writeBalance(client, one);
     await client.execute('DELETE watermark FROM streams USING TIMESTAMP 9 WHERE stream = ?', [stream], {
       prepare: true,
     });
@@ -403,28 +404,10 @@ describe('a classic ingest that is started again', () => {
       `balance ${row['user_id']}/${row['asset_id']} does not show its version 1`,
     );
     const opening = open(stream, engine.endpoint, { unfinishedMsMax: 10_000 });
-    setTimeout(() => void rewriteBalance(row), 500);
+    setTimeout(() => void writeBalance(client, row), 500);
     expect((await opening).ingest.progress.messages).toBe(0);
   });
 });
-
-async function rewriteBalance(row: { [column: string]: unknown }): Promise<void> {
-  const columns = [
-    'user_id',
-    'asset_id',
-    'available',
-    'frozen',
-    'version',
-    'updated_at',
-    'last_sequence',
-    'chain',
-  ];
-  await rig.database.client.execute(
-    `INSERT INTO user_balances (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) USING TIMESTAMP ?`,
-    [...columns.map((column) => row[column]), row['version']],
-    { prepare: true },
-  );
-}
 
 async function linesOf(stream: string): Promise<number> {
   const result = await rig.database.client.execute(

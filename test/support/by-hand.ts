@@ -2,7 +2,10 @@
 import type { Client } from 'cassandra-driver';
 
 /** A row of `user_balances`. */
-export type BalanceRow = Readonly<Record<string, unknown>>;
+export type BalanceRow = Readonly<Record<string, unknown>> & {
+  readonly user_id: bigint;
+  readonly asset_id: number;
+};
 
 const COLUMNS = [
   'user_id',
@@ -17,7 +20,17 @@ const COLUMNS = [
 
 /** All balances as they are. */
 export async function allBalances(client: Client): Promise<readonly BalanceRow[]> {
-  return (await client.execute('SELECT * FROM user_balances', [], { prepare: true })).rows;
+  const { rows } = await client.execute('SELECT * FROM user_balances', [], { prepare: true });
+  return rows as unknown as BalanceRow[];
+}
+
+/** Writes a balance's row as we do: at its version. */
+export async function writeBalance(client: Client, row: BalanceRow): Promise<void> {
+  await client.execute(
+    `INSERT INTO user_balances (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')}) USING TIMESTAMP ?`,
+    [...COLUMNS.map((column) => row[column]), row['version']],
+    { prepare: true },
+  );
 }
 
 /** Writes a balance at the default clock, as nobody may. */
@@ -42,10 +55,5 @@ export async function putBack(
   const isDamaged = (row: BalanceRow): boolean => row['user_id'] === user && row['asset_id'] === asset;
   const others = (await allBalances(client)).filter((row) => !isDamaged(row));
   await client.execute('TRUNCATE user_balances', [], { prepare: false, readTimeout: 60_000 });
-  for (const row of [...others, ...before.filter(isDamaged)])
-    await client.execute(
-      `INSERT INTO user_balances (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')}) USING TIMESTAMP ?`,
-      [...COLUMNS.map((column) => row[column]), row['version']],
-      { prepare: true },
-    );
+  for (const row of [...others, ...before.filter(isDamaged)]) await writeBalance(client, row);
 }
